@@ -1,0 +1,1 @@
+//! Every stable reason code.

@@ -1,0 +1,2 @@
+//! The pure engine: bytes in, values out.
+pub mod code;

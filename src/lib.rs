@@ -1,0 +1,3 @@
+//! `permit`: execution permits decided, chained and audited from Git alone.
+pub mod engine;
+pub mod git;
