@@ -1,0 +1,221 @@
+//! The domains, the one hash function over objects, and a type for each kind of id.
+//!
+//! `domain_hash(domain, object) = sha256(label ‖ 0x0A ‖ canonical_json(object))`, printed as lower hex
+//! (core.md section 1). A hash without a domain is only ever one of raw bytes that another format fixes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+use super::canonical::{Value, to_bytes};
+
+/// What is being hashed, so that a hash of one kind can never pass for one of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// A permit's body: its `permit_id`.
+    ExecutionPermit,
+    /// An event: its `event_hash`.
+    AuditEvent,
+    /// An event that carries no permit's id: its `event_id`.
+    EventId,
+    /// A request: its `request_fingerprint`.
+    RequestFingerprint,
+    /// A request's context: its `context_hash`.
+    RequestContext,
+    /// A policy's rules: its `rules_hash`.
+    PolicyRules,
+    /// A policy: its `policy_hash`.
+    Policy,
+    /// What a review decides about: its `review_id`.
+    ReviewId,
+    /// What reviewers sign.
+    ReviewDecision,
+    /// A manifest: its `manifest_envelope_id`.
+    ManifestEnvelope,
+    /// An execution request: its `request_id`.
+    ExecutionRequest,
+    /// The opening of a stream, in place of a request.
+    StreamGenesis,
+}
+
+impl Domain {
+    /// The label that is hashed before the object.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Domain::ExecutionPermit => "secure_execution_layer.execution_permit.v1",
+            Domain::AuditEvent => "secure_execution_layer.audit_event.v1",
+            Domain::EventId => "secure_execution_layer.event_id.v1",
+            Domain::RequestFingerprint => "secure_execution_layer.request_fingerprint.v1",
+            Domain::RequestContext => "secure_execution_layer.request_context.v1",
+            Domain::PolicyRules => "secure_execution_layer.policy_rules.v1",
+            Domain::Policy => "secure_execution_layer.policy.v1",
+            Domain::ReviewId => "secure_execution_layer.review_id.v1",
+            Domain::ReviewDecision => "secure_execution_layer.review_decision.v1",
+            Domain::ManifestEnvelope => "secure_execution_layer.manifest_envelope.v1",
+            Domain::ExecutionRequest => "secure_execution_layer.execution_request.v1",
+            Domain::StreamGenesis => "secure_execution_layer.stream_genesis.v1",
+        }
+    }
+}
+
+/// Hashes an object under a domain: `sha256(label ‖ 0x0A ‖ canonical_json(object))`.
+#[must_use]
+pub fn domain_hash(domain: Domain, object: &Value<'_>) -> [u8; 32] {
+    labelled_hash(domain.label(), &[&to_bytes(object)])
+}
+
+/// Hashes parts of canonical bytes under a label: `sha256(label ‖ 0x0A ‖ part₁ ‖ part₂ ‖ …)`.
+///
+/// For a label that a user names (`permit hash --domain`) and for bytes that are already canonical.
+#[must_use]
+pub fn labelled_hash(label: &str, parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(label.as_bytes());
+    hasher.update(b"\n");
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+/// Hashes raw bytes whose format another specification fixes (files, blobs, frames): plain SHA-256.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}
+
+/// Text that is not 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not 64 lower-case hexadecimal digits")]
+pub struct NotAHash;
+
+fn parse_hex(text: &str) -> Result<[u8; 32], NotAHash> {
+    let mut bytes = [0; 32];
+    let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if !lower {
+        return Err(NotAHash);
+    }
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| NotAHash)?;
+    Ok(bytes)
+}
+
+macro_rules! hash_types {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Wraps the 32 bytes of a hash.
+            #[must_use]
+            pub const fn new(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 32 bytes of the hash.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut digits = [0; 64];
+                hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
+                f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAHash;
+
+            fn from_str(text: &str) -> Result<Self, NotAHash> {
+                parse_hex(text).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({"type": "string", "pattern": "^[0-9a-f]{64}$"})
+            }
+        }
+
+        impl From<$name> for Value<'_> {
+            fn from(hash: $name) -> Self {
+                Value::from(hash.to_string())
+            }
+        }
+    )+};
+}
+
+hash_types! {
+    /// `domain_hash(execution_permit.v1, permit body without permit_id)`.
+    PermitId;
+    /// `domain_hash(audit_event.v1, {"identity": event without payload, "body": {"payload"}})`.
+    EventHash;
+    /// `domain_hash(event_id.v1, …)`, or the permit's id for `permit.issued` and `permit.used`.
+    EventId;
+    /// `domain_hash(policy.v1, …)`: what the governed policy says, whatever its layout.
+    PolicyHash;
+    /// `domain_hash(request_fingerprint.v1, …)`: what was asked for, by whom, in which context.
+    Fingerprint;
+    /// `domain_hash(review_id.v1, {policy_hash, request_fingerprint, review_type})`.
+    ReviewId;
+    /// `domain_hash(manifest_envelope.v1, {purpose, artifacts})`.
+    ManifestId;
+    /// `domain_hash(execution_request.v1, everything but request_id)`.
+    ExecutionRequestId;
+    /// A plain SHA-256 of bytes.
+    Digest;
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::engine::canonical::parse;
+
+    #[test]
+    fn a_hash_is_parsed_strictly_and_printed_as_lower_hex() {
+        let text = "05".repeat(32);
+        assert_eq!(text.parse::<PermitId>().unwrap().to_string(), text);
+        assert_eq!("0A".repeat(32).parse::<PermitId>(), Err(NotAHash));
+        assert_eq!("05".repeat(31).parse::<PermitId>(), Err(NotAHash));
+        assert_eq!("".parse::<PermitId>(), Err(NotAHash));
+    }
+
+    #[test]
+    fn the_domain_stands_before_the_object() {
+        let object = parse(br#"{"b":1,"a":2}"#).unwrap();
+        let by_hand: [u8; 32] =
+            Sha256::digest(b"secure_execution_layer.policy.v1\n{\"a\":2,\"b\":1}").into();
+        assert_eq!(domain_hash(Domain::Policy, &object), by_hand);
+    }
+}
