@@ -87,44 +87,45 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
 }
 
-/// Text that is not 64 lower-case hexadecimal digits.
+/// Text that is not exactly as many lower-case hexadecimal digits as the id has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not 64 lower-case hexadecimal digits")]
-pub struct NotAHash;
+#[error("is not {0} lower-case hexadecimal digits")]
+pub struct NotAHash(usize);
 
-fn parse_hex(text: &str) -> Result<[u8; 32], NotAHash> {
-    let mut bytes = [0; 32];
+fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], NotAHash> {
+    let digits = N.saturating_mul(2);
+    let mut bytes = [0; N];
     let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if !lower {
-        return Err(NotAHash);
+        return Err(NotAHash(digits));
     }
-    hex::decode_to_slice(text, &mut bytes).map_err(|_| NotAHash)?;
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| NotAHash(digits))?;
     Ok(bytes)
 }
 
 macro_rules! hash_types {
-    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident = $size:literal;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub struct $name([u8; 32]);
+        pub struct $name([u8; $size]);
 
         impl $name {
-            /// Wraps the 32 bytes of a hash.
+            /// Wraps the bytes of a hash.
             #[must_use]
-            pub const fn new(bytes: [u8; 32]) -> Self {
+            pub const fn new(bytes: [u8; $size]) -> Self {
                 Self(bytes)
             }
 
-            /// The 32 bytes of the hash.
+            /// The bytes of the hash.
             #[must_use]
-            pub const fn as_bytes(&self) -> &[u8; 32] {
+            pub const fn as_bytes(&self) -> &[u8; $size] {
                 &self.0
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut digits = [0; 64];
+                let mut digits = [0; $size * 2];
                 hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
                 f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
             }
@@ -163,7 +164,8 @@ macro_rules! hash_types {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({"type": "string", "pattern": "^[0-9a-f]{64}$"})
+                let pattern = format!("^[0-9a-f]{{{}}}$", $size * 2);
+                schemars::json_schema!({"type": "string", "pattern": pattern})
             }
         }
 
@@ -177,23 +179,25 @@ macro_rules! hash_types {
 
 hash_types! {
     /// `domain_hash(execution_permit.v1, permit body without permit_id)`.
-    PermitId;
+    PermitId = 32;
     /// `domain_hash(audit_event.v1, {"identity": event without payload, "body": {"payload"}})`.
-    EventHash;
+    EventHash = 32;
     /// `domain_hash(event_id.v1, …)`, or the permit's id for `permit.issued` and `permit.used`.
-    EventId;
+    EventId = 32;
     /// `domain_hash(policy.v1, …)`: what the governed policy says, whatever its layout.
-    PolicyHash;
+    PolicyHash = 32;
     /// `domain_hash(request_fingerprint.v1, …)`: what was asked for, by whom, in which context.
-    Fingerprint;
+    Fingerprint = 32;
     /// `domain_hash(review_id.v1, {policy_hash, request_fingerprint, review_type})`.
-    ReviewId;
+    ReviewId = 32;
     /// `domain_hash(manifest_envelope.v1, {purpose, artifacts})`.
-    ManifestId;
+    ManifestId = 32;
     /// `domain_hash(execution_request.v1, everything but request_id)`.
-    ExecutionRequestId;
+    ExecutionRequestId = 32;
     /// A plain SHA-256 of bytes.
-    Digest;
+    Digest = 32;
+    /// The id of a Git commit: SHA-1.
+    CommitSha = 20;
 }
 
 #[cfg(test)]
@@ -206,9 +210,9 @@ mod tests {
     fn a_hash_is_parsed_strictly_and_printed_as_lower_hex() {
         let text = "05".repeat(32);
         assert_eq!(text.parse::<PermitId>().unwrap().to_string(), text);
-        assert_eq!("0A".repeat(32).parse::<PermitId>(), Err(NotAHash));
-        assert_eq!("05".repeat(31).parse::<PermitId>(), Err(NotAHash));
-        assert_eq!("".parse::<PermitId>(), Err(NotAHash));
+        assert_eq!("0A".repeat(32).parse::<PermitId>(), Err(NotAHash(64)));
+        assert_eq!("05".repeat(31).parse::<PermitId>(), Err(NotAHash(64)));
+        assert_eq!("".parse::<PermitId>(), Err(NotAHash(64)));
     }
 
     #[test]

@@ -1,5 +1,10 @@
-//! The pure engine: bytes in, values out.
+//! The pure engine: bytes in, values out. No clock, disk, environment, process, network or Git.
 pub mod canonical;
+pub mod chain;
 pub mod code;
 pub mod digest;
+pub mod evaluate;
+pub mod permit;
+pub mod policy;
+pub mod request;
 pub mod text;

@@ -1,0 +1,30 @@
+//! The audit stream: events, how they are sealed, and how a chain of them is verified (core.md section 6).
+
+mod event;
+mod projection;
+mod verify;
+
+pub use event::{Event, EventType, Prev, SealedEvent};
+pub use projection::{PermitState, Projection};
+pub use verify::{Expectation, Fault, Order, Verdict, VerifiedChain, Verifier};
+
+use super::digest::EventHash;
+
+/// The newest event of a stream: what the next one is derived from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    /// The stream.
+    pub stream_id: String,
+    /// The newest event's sequence.
+    pub sequence: u64,
+    /// The newest event's hash.
+    pub event_hash: EventHash,
+}
+
+impl Tip {
+    /// The sequence of the event that follows.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence.saturating_add(1)
+    }
+}

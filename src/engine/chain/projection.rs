@@ -1,0 +1,179 @@
+//! What a stream says of each of its permits: a fold over its events (core.md section 7, `permit status`).
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::canonical::Value;
+use super::super::code::{Code, Refusal};
+use super::super::digest::{CommitSha, PermitId};
+use super::super::permit::{Expiry, Permit};
+use super::super::policy::{Effect, GrantMode};
+use super::{Event, EventType};
+
+/// Every permit and review of a stream with its state.
+#[derive(Debug, Default)]
+pub struct Projection {
+    permits: BTreeMap<PermitId, Entry>,
+    order: Vec<PermitId>,
+    reviews: BTreeMap<String, ReviewEntry>,
+    other: BTreeMap<String, u64>,
+    tip: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    permit: Permit,
+    actor_id: String,
+    uses: u64,
+}
+
+/// What a stream says of one review.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReviewEntry {
+    /// How many permits it has yielded.
+    pub permits: u64,
+    /// The verdict that was recorded last, `""` if none was.
+    pub verdict: String,
+}
+
+/// One permit as the projection shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PermitState {
+    /// The permit.
+    pub permit_id: PermitId,
+    /// Where it was issued.
+    pub sequence: u64,
+    /// What was decided.
+    pub decision: Effect,
+    /// For what.
+    pub capability: String,
+    /// For whom, as the request says.
+    pub actor_id: String,
+    /// How often it was used.
+    pub uses: u64,
+    /// `blocked`, `used`, `expired`, `commit_moved` or `usable`.
+    pub state: &'static str,
+}
+
+impl Projection {
+    /// Takes the next event in stream order.
+    ///
+    /// # Errors
+    /// `CHAIN_MALFORMED` where a known kind of event lacks what it must hold.
+    pub fn take(&mut self, event: &Event<'_>) -> Result<(), Refusal> {
+        self.tip = event.sequence;
+        let malformed = |what: &str| {
+            Refusal::new(
+                Code::ChainMalformed,
+                format!("event {} ({}) {what}", event.sequence, event.event_type),
+            )
+        };
+        let payload = event
+            .payload_value()
+            .map_err(|fault| malformed(&format!("has a malformed payload at {fault}")))?;
+        let text = |key: &str| payload.at(key).and_then(Value::as_str);
+        match event.kind() {
+            Some(EventType::PermitIssued) => {
+                let permit = payload
+                    .at("permit")
+                    .ok_or_else(|| malformed("holds no permit"))?;
+                let permit = Permit::read(permit)
+                    .map_err(|fault| malformed(&format!("holds a malformed permit at {fault}")))?;
+                let actor_id = payload
+                    .at("request")
+                    .and_then(|request| request.at("actor_id"))
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
+                if let Some(review) = &permit.review_ref {
+                    let entry = self
+                        .reviews
+                        .entry(review.review_id.to_string())
+                        .or_default();
+                    entry.permits = entry.permits.saturating_add(1);
+                }
+                self.order.push(permit.permit_id);
+                self.permits.insert(
+                    permit.permit_id,
+                    Entry {
+                        permit,
+                        actor_id,
+                        uses: 0,
+                    },
+                );
+            }
+            Some(EventType::PermitUsed) => {
+                let used = text("permit_id").and_then(|id| id.parse().ok());
+                if let Some(entry) = used.and_then(|id: PermitId| self.permits.get_mut(&id)) {
+                    entry.uses = entry.uses.saturating_add(1);
+                }
+            }
+            Some(EventType::ReviewResolved) => {
+                let id = text("review_id").ok_or_else(|| malformed("names no review"))?;
+                let entry = self.reviews.entry(id.to_owned()).or_default();
+                text("verdict")
+                    .unwrap_or_default()
+                    .clone_into(&mut entry.verdict);
+            }
+            Some(
+                EventType::StreamOpened
+                | EventType::ToolExecRequested
+                | EventType::ToolExecAllowed
+                | EventType::ToolExecWarned
+                | EventType::ToolExecBlocked,
+            )
+            | None => {
+                let count = self.other.entry(event.event_type.to_owned()).or_default();
+                *count = count.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every permit in the order of its issuance, judged against the tip and the governed commit.
+    pub fn permits(&self, governed_commit: CommitSha) -> impl Iterator<Item = PermitState> {
+        self.order.iter().filter_map(move |id| {
+            let entry = self.permits.get(id)?;
+            let permit = &entry.permit;
+            Some(PermitState {
+                permit_id: permit.permit_id,
+                sequence: permit.issued_at_sequence,
+                decision: permit.decision,
+                capability: permit.capability.to_string(),
+                actor_id: entry.actor_id.clone(),
+                uses: entry.uses,
+                state: state(permit, entry.uses, self.tip, governed_commit),
+            })
+        })
+    }
+
+    /// Every review that a permit rests on or that was recorded, by its id.
+    #[must_use]
+    pub fn reviews(&self) -> &BTreeMap<String, ReviewEntry> {
+        &self.reviews
+    }
+
+    /// How many events of every other kind there are.
+    #[must_use]
+    pub fn others(&self) -> &BTreeMap<String, u64> {
+        &self.other
+    }
+}
+
+/// The state of a permit at a tip: what `verify` would say of it without looking at its request again.
+fn state(permit: &Permit, uses: u64, tip: u64, governed_commit: CommitSha) -> &'static str {
+    if permit.decision == Effect::Block {
+        return "blocked";
+    }
+    if permit.permit_scope.mode == GrantMode::OneShot && uses > 0 {
+        return "used";
+    }
+    match &permit.expiry_condition {
+        Expiry::ValidForSequenceRange {
+            sequence_range: [from, to],
+        } if !(*from..=*to).contains(&tip) => "expired",
+        Expiry::ValidForCommit { commit_sha } if *commit_sha != governed_commit => "commit_moved",
+        Expiry::ValidForSequenceRange { .. } | Expiry::ValidForCommit { .. } => "usable",
+    }
+}

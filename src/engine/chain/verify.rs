@@ -1,0 +1,380 @@
+//! A chain is verified by a fold that holds one event at a time, in either direction (core.md section 7).
+//!
+//! A file is read from its first event on; a ref from its tip back. Either way the verdict is the first fault in
+//! stream order, and memory does not grow with the stream.
+
+use serde::Serialize;
+
+use super::super::canonical::scan::unescape;
+use super::super::code::Code;
+use super::super::digest::EventHash;
+use super::{Event, Prev, Tip};
+
+/// The one truthful answer about a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verdict {
+    /// Every event is where and what it must be.
+    Valid,
+    /// Bytes, canonical form or commit form are broken.
+    Malformed,
+    /// A hash or a link does not fit.
+    Tampered,
+    /// A sequence stands there with another event than is known or than stands before it.
+    Forked,
+    /// It does not start at 0, is empty, or ends before the expected point.
+    Truncated,
+}
+
+impl Verdict {
+    /// The reason code of the verdict.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Verdict::Valid => Code::Ok,
+            Verdict::Malformed => Code::ChainMalformed,
+            Verdict::Tampered => Code::ChainTampered,
+            Verdict::Forked => Code::ChainForked,
+            Verdict::Truncated => Code::ChainTruncated,
+        }
+    }
+
+    /// The word that is printed.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Verdict::Valid => "VALID",
+            Verdict::Malformed => "MALFORMED",
+            Verdict::Tampered => "TAMPERED",
+            Verdict::Forked => "FORKED",
+            Verdict::Truncated => "TRUNCATED",
+        }
+    }
+}
+
+/// What is wrong with a chain, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Which kind of wrong.
+    #[serde(skip)]
+    pub verdict: Verdict,
+    /// The sequence at which it shows.
+    pub sequence: u64,
+    /// What was found there.
+    pub detail: String,
+}
+
+/// A point that the chain is known to have had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expectation {
+    /// Its sequence, where it is known.
+    pub sequence: Option<u64>,
+    /// The hash of the event there.
+    pub event_hash: EventHash,
+}
+
+/// The direction in which events are shown to the verifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// From the first event on, as files are read.
+    Forward,
+    /// From the tip back, as a ref is walked.
+    Backward,
+}
+
+/// A chain in which no fault was found. Made only by [`Verifier::finish`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedChain {
+    tip: Tip,
+    events: u64,
+}
+
+impl VerifiedChain {
+    /// The newest event.
+    #[must_use]
+    pub fn tip(&self) -> &Tip {
+        &self.tip
+    }
+
+    /// How many events there are.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+}
+
+/// The fold: what has been seen of a chain so far.
+#[derive(Debug)]
+pub struct Verifier {
+    order: Order,
+    stream_id: Option<String>,
+    expectation: Option<Expectation>,
+    met: bool,
+    events: u64,
+    tip: Option<Tip>,
+    neighbour: Option<Neighbour>,
+    fault: Option<Fault>,
+}
+
+/// What the next event is compared with.
+#[derive(Debug, Clone)]
+struct Neighbour {
+    sequence: u64,
+    hash: EventHash,
+    /// Its own link, where the walk goes back.
+    prev: Option<EventHash>,
+}
+
+impl Verifier {
+    /// Begins a chain; `stream_id` is known for a ref and read from the first event of a file.
+    #[must_use]
+    pub fn new(order: Order, stream_id: Option<&str>, expectation: Option<Expectation>) -> Self {
+        Self {
+            order,
+            stream_id: stream_id.map(str::to_owned),
+            expectation,
+            met: false,
+            events: 0,
+            tip: None,
+            neighbour: None,
+            fault: None,
+        }
+    }
+
+    /// Tells whether nothing that comes can change the verdict.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        self.order == Order::Forward && self.fault.is_some()
+    }
+
+    /// How many events were seen.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The newest event that was seen, trusted or not.
+    #[must_use]
+    pub fn tip(&self) -> Option<&Tip> {
+        self.tip.as_ref()
+    }
+
+    /// The sequence at which the next event must stand.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        match (self.order, &self.neighbour) {
+            (_, None) => 0,
+            (Order::Forward, Some(before)) => before.sequence.saturating_add(1),
+            (Order::Backward, Some(after)) => after.sequence.saturating_sub(1),
+        }
+    }
+
+    /// Notes a fault; going back, one at a lower sequence takes its place.
+    pub fn note(&mut self, verdict: Verdict, sequence: u64, detail: impl Into<String>) {
+        let first = match self.order {
+            Order::Forward => self.fault.is_none(),
+            Order::Backward => self
+                .fault
+                .as_ref()
+                .is_none_or(|fault| sequence <= fault.sequence),
+        };
+        if first {
+            self.fault = Some(Fault {
+                verdict,
+                sequence,
+                detail: detail.into(),
+            });
+        }
+    }
+
+    /// Looks at the next event in the walk's direction.
+    pub fn see(&mut self, event: &Event<'_>) {
+        self.events = self.events.saturating_add(1);
+        match self.order {
+            Order::Forward => self.see_forward(event),
+            Order::Backward => self.see_backward(event),
+        }
+        if self.order == Order::Forward || self.tip.is_none() {
+            self.tip = Some(event.tip());
+        }
+        self.neighbour = Some(Neighbour {
+            sequence: event.sequence,
+            hash: event.computed_hash,
+            prev: event.prev.text().parse().ok(),
+        });
+    }
+
+    fn see_forward(&mut self, event: &Event<'_>) {
+        let place = self.next_sequence();
+        match &self.neighbour {
+            None if event.sequence != 0 => {
+                self.note(
+                    Verdict::Truncated,
+                    event.sequence,
+                    format!("the stream starts at sequence {}", event.sequence),
+                );
+            }
+            None if !event.prev.text().is_empty() => {
+                self.note(Verdict::Tampered, 0, "the first event links to another");
+            }
+            None => {}
+            Some(before) if event.sequence <= before.sequence && event.hash_fits() => {
+                let same = event.sequence == before.sequence && event.computed_hash == before.hash;
+                self.note_repeated(event.sequence, same);
+            }
+            Some(before) => {
+                let link = event.prev.text().parse() == Ok(before.hash);
+                self.check_link(place, event.sequence == place, link, event.sequence);
+            }
+        }
+        self.check_event(event, place);
+    }
+
+    fn see_backward(&mut self, event: &Event<'_>) {
+        let place = if self.neighbour.is_some() {
+            self.next_sequence()
+        } else {
+            event.sequence
+        };
+        if let Some(after) = self.neighbour.clone() {
+            if event.sequence >= after.sequence && event.hash_fits() {
+                let same = event.sequence == after.sequence && event.computed_hash == after.hash;
+                self.note_repeated(after.sequence, same);
+            } else {
+                let link = after.prev == Some(event.computed_hash);
+                let follows = event.sequence == place && after.sequence > 0;
+                self.check_link(after.sequence, follows, link, after.sequence);
+            }
+        }
+        if event.sequence == 0 && !event.prev.text().is_empty() {
+            self.note(Verdict::Tampered, 0, "the first event links to another");
+        }
+        self.check_event(event, place);
+    }
+
+    fn note_repeated(&mut self, sequence: u64, same: bool) {
+        let (verdict, what) = if same {
+            (Verdict::Tampered, "the same event stands twice")
+        } else {
+            (
+                Verdict::Forked,
+                "the sequence stands twice, with different events",
+            )
+        };
+        self.note(verdict, sequence, what);
+    }
+
+    fn check_link(&mut self, at: u64, in_sequence: bool, link: bool, found: u64) {
+        if !in_sequence {
+            self.note(
+                Verdict::Tampered,
+                at,
+                format!("sequence {found} does not follow the event before it"),
+            );
+        } else if !link {
+            self.note(
+                Verdict::Tampered,
+                at,
+                "the link is not the hash of the event before",
+            );
+        }
+    }
+
+    fn check_event(&mut self, event: &Event<'_>, place: u64) {
+        if !event.hash_fits() {
+            self.note(
+                Verdict::Tampered,
+                place,
+                format!(
+                    "the event does not match its recorded hash: recorded {}, computed {}",
+                    event.recorded_hash, event.computed_hash
+                ),
+            );
+        }
+        if event.prev == Prev::Null && event.sequence != 0 {
+            self.note(
+                Verdict::Malformed,
+                place,
+                "the link is null after the first event",
+            );
+        }
+        let stream = unescape(event.stream_id);
+        match &self.stream_id {
+            None => self.stream_id = Some(stream.into_owned()),
+            Some(own) if *own != stream => {
+                let detail = format!("the event belongs to the stream `{stream}`");
+                self.note(Verdict::Tampered, place, detail);
+            }
+            Some(_) => {}
+        }
+        if let Some(point) = self.expectation {
+            let here = point.event_hash == event.computed_hash;
+            if point
+                .sequence
+                .is_none_or(|sequence| sequence == event.sequence)
+                && here
+            {
+                self.met = true;
+            } else if point.sequence == Some(event.sequence) {
+                self.note(
+                    Verdict::Forked,
+                    event.sequence,
+                    format!(
+                        "the expected point has another event: expected {}, found {}",
+                        point.event_hash, event.computed_hash
+                    ),
+                );
+            }
+        }
+    }
+
+    /// Gives the verdict.
+    ///
+    /// # Errors
+    /// The first fault in stream order.
+    pub fn finish(mut self) -> Result<VerifiedChain, Fault> {
+        match (self.order, &self.neighbour) {
+            (_, None) if self.fault.is_none() => {
+                self.note(Verdict::Truncated, 0, "the stream is empty");
+            }
+            (Order::Backward, Some(first))
+                if first.sequence != 0 && !self.stopped(first.sequence) =>
+            {
+                let detail = format!("the stream starts at sequence {}", first.sequence);
+                self.note(Verdict::Truncated, 0, detail);
+            }
+            _ => {}
+        }
+        let tip = self.tip;
+        if let (Some(point), false, None) = (self.expectation, self.met, &self.fault) {
+            let sequence = tip.as_ref().map_or(0, Tip::next_sequence);
+            self.fault = Some(Fault {
+                verdict: Verdict::Truncated,
+                sequence,
+                detail: format!(
+                    "the expected point {} is not in the stream",
+                    point.event_hash
+                ),
+            });
+        }
+        match (self.fault, tip) {
+            (None, Some(tip)) => Ok(VerifiedChain {
+                tip,
+                events: self.events,
+            }),
+            (Some(fault), _) => Err(fault),
+            (None, None) => Err(Fault {
+                verdict: Verdict::Truncated,
+                sequence: 0,
+                detail: "the stream is empty".to_owned(),
+            }),
+        }
+    }
+
+    /// Tells whether the walk back was stopped below this sequence by a fault that was noted there.
+    fn stopped(&self, sequence: u64) -> bool {
+        self.fault
+            .as_ref()
+            .is_some_and(|fault| fault.verdict == Verdict::Malformed && fault.sequence < sequence)
+    }
+}

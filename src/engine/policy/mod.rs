@@ -1,0 +1,426 @@
+//! The governed policy: bytes to a [`Policy`] whose every rule is sound, and its hashes (core.md section 3).
+//!
+//! Refuses whatever is not exactly the format: unknown or missing fields, a regex that is not anchored or too large,
+//! a bare `*` host, a `review` without a known review type, a `block` with a grant, rules that share an id.
+
+mod egress;
+mod matcher;
+mod resolve;
+mod rule;
+mod secret;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::canonical::{self, Fault, Object, Value};
+use super::code::{Code, Refusal};
+use super::digest::{Domain, PolicyHash, domain_hash};
+use super::text::id_fault;
+
+pub use matcher::Matcher;
+pub use resolve::Resolution;
+pub use rule::{Effect, GrantMode, GrantTerms, Mismatch, Rule, Subject};
+
+/// The most rules, principals or artifacts that one document may hold (section 1).
+pub const MAX_ENTRIES: usize = 10_000;
+
+/// A policy document that was read strictly, with its hash.
+#[derive(Debug)]
+pub struct Policy {
+    document: Document,
+    hash: PolicyHash,
+}
+
+/// How a conflict between matching rules is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictMode {
+    /// The most restrictive effect wins: `block` > `review` > `warn` > `allow`.
+    DenyWins,
+    /// The most specific rule wins.
+    MostSpecific,
+    /// The highest `priority` wins.
+    ExplicitPriority,
+}
+
+/// What happens where several rules with different effects are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TieBreaker {
+    /// The stable order picks one.
+    StableOrder,
+    /// Nothing is decided: `AMBIGUOUS_MAPPING`.
+    FailClosed,
+}
+
+/// The order that picks one rule of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StableOrder {
+    /// The smallest id by bytes.
+    LexicalRuleId,
+    /// The smallest `order_index`, then the smallest id.
+    OrderIndex,
+}
+
+/// The three switches that decide a conflict.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConflictResolution {
+    /// Which rule wins.
+    pub mode: ConflictMode,
+    /// What to do with a tie of different effects.
+    pub tie_breaker: TieBreaker,
+    /// Which of equals is named.
+    pub stable_order_mode: StableOrder,
+}
+
+/// A role that a reviewer may hold (reviews.md).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Administers one domain.
+    DomainAdmin,
+    /// Administers the company.
+    CompanyAdmin,
+    /// A member of the council.
+    Council,
+    /// The sovereign.
+    Sovereign,
+}
+
+/// What a kind of review asks for.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+pub enum ReviewType {
+    /// Signatures of humans (reviews.md).
+    Signers(SignerTerms),
+    /// Attestations of every required domain (hap.md).
+    Attestations {
+        /// The profile and environment that are attested.
+        attestations: AttestationTerms,
+    },
+}
+
+/// Who has to sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignerTerms {
+    /// How many distinct humans; never fewer than 2 count, whatever is written here.
+    pub min_cross_signers: u32,
+    /// The roles that a reviewer may hold.
+    pub reviewer_roles: Vec<Role>,
+    /// Whether every signature must come from a hardware key that was touched.
+    pub require_user_presence: bool,
+}
+
+/// What has to be attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttestationTerms {
+    /// The profile's id, such as `deploy-gate@0.3`.
+    pub profile: String,
+    /// The environment, such as `prod`.
+    pub env: String,
+}
+
+/// The document as it is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "permit.policy.v1")]
+pub(crate) struct Document {
+    schema: PolicySchema,
+    policy_id: String,
+    policy_version: String,
+    interpretation_authority: Authority,
+    supervisor_id: String,
+    default_effect: DefaultEffect,
+    conflict_resolution: ConflictResolution,
+    severity_to_gating: SeverityToGating,
+    admitted_repositories: Vec<String>,
+    review_types: BTreeMap<String, ReviewType>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+enum PolicySchema {
+    #[serde(rename = "permit.policy.v1")]
+    V1,
+}
+
+/// The word is not hashed, so only one can be written.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+enum Authority {
+    #[serde(rename = "supervisor")]
+    Supervisor,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+enum DefaultEffect {
+    #[serde(rename = "block")]
+    Block,
+}
+
+/// The fixed map from a severity to what it does; it has exactly these values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeverityToGating {
+    allow: Proceed,
+    warn: ProceedEmitAudit,
+    block: DenyEmitAudit,
+    review: PausePendingLedger,
+}
+
+impl SeverityToGating {
+    /// The only map there is.
+    pub const FIXED: Self = Self {
+        allow: Proceed::Word,
+        warn: ProceedEmitAudit::Word,
+        block: DenyEmitAudit::Word,
+        review: PausePendingLedger::Word,
+    };
+}
+
+macro_rules! words {
+    ($($name:ident = $word:literal;)+) => {$(
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        enum $name {
+            #[serde(rename = $word)]
+            Word,
+        }
+    )+};
+}
+
+words! {
+    Proceed = "proceed";
+    ProceedEmitAudit = "proceed_emit_audit";
+    DenyEmitAudit = "deny_emit_audit";
+    PausePendingLedger = "pause_pending_ledger";
+}
+
+impl Policy {
+    /// Reads a policy document.
+    ///
+    /// # Errors
+    /// `INVALID_POLICY` with the JSON path of the first fault.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        Self::read(bytes).map_err(|fault| {
+            Refusal::new(
+                Code::InvalidPolicy,
+                format!("the governed policy is malformed at {fault}"),
+            )
+        })
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        let mut tree = canonical::parse(bytes)?;
+        let document: Document = canonical::from_value(&tree)?;
+        document.check()?;
+        let hash = hash(&document, &mut tree);
+        Ok(Self { document, hash })
+    }
+
+    /// The policy's hash (section 3): the same for every layout and order of rules, another for any other change.
+    #[must_use]
+    pub fn hash(&self) -> PolicyHash {
+        self.hash
+    }
+
+    /// The policy's own name.
+    #[must_use]
+    pub fn policy_id(&self) -> &str {
+        &self.document.policy_id
+    }
+
+    /// The policy's version.
+    #[must_use]
+    pub fn policy_version(&self) -> &str {
+        &self.document.policy_version
+    }
+
+    /// Who issues under this policy.
+    #[must_use]
+    pub fn supervisor_id(&self) -> &str {
+        &self.document.supervisor_id
+    }
+
+    /// How conflicts are decided.
+    #[must_use]
+    pub fn conflict_resolution(&self) -> ConflictResolution {
+        self.document.conflict_resolution
+    }
+
+    /// The repositories that an execution request may name (execution-requests.md).
+    #[must_use]
+    pub fn admitted_repositories(&self) -> &[String] {
+        &self.document.admitted_repositories
+    }
+
+    /// What a review type asks for.
+    #[must_use]
+    pub fn review_type(&self, name: &str) -> Option<&ReviewType> {
+        self.document.review_types.get(name)
+    }
+
+    /// The rules in the order in which they are written.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.document.rules
+    }
+}
+
+/// The two hashes of section 3; takes the rules out of the tree to sort them.
+fn hash(document: &Document, tree: &mut Value<'_>) -> PolicyHash {
+    let mut hashed = Object::new();
+    if let Value::Object(members) = tree {
+        for key in [
+            "rules",
+            "review_types",
+            "admitted_repositories",
+            "severity_to_gating",
+            "default_effect",
+            "supervisor_id",
+        ] {
+            let mut member = members.remove(key).unwrap_or(Value::Null);
+            if let ("rules", Value::Array(rules)) = (key, &mut member) {
+                rules.sort_by(|left, right| rule_id(left).cmp(rule_id(right)));
+            }
+            hashed.insert(key, member);
+        }
+    }
+    let rules_hash = domain_hash(Domain::PolicyRules, &hashed.into());
+    let switches = canonical::to_value(&document.conflict_resolution).unwrap_or(Value::Null);
+    let switch = |key: &str| switches.at(key).cloned().unwrap_or(Value::Null);
+    let policy = Object::of([
+        ("policy_id", Value::from(document.policy_id.as_str())),
+        (
+            "policy_version",
+            Value::from(document.policy_version.as_str()),
+        ),
+        ("conflict_resolution_mode", switch("mode")),
+        ("tie_breaker", switch("tie_breaker")),
+        ("stable_order_mode", switch("stable_order_mode")),
+        ("rules_hash", Value::from(hex::encode(rules_hash))),
+    ]);
+    PolicyHash::new(domain_hash(Domain::Policy, &policy.into()))
+}
+
+fn rule_id<'v>(rule: &'v Value<'_>) -> &'v str {
+    rule.at("id").and_then(Value::as_str).unwrap_or_default()
+}
+
+impl Document {
+    fn check(&self) -> Result<(), Fault> {
+        let PolicySchema::V1 = self.schema;
+        let Authority::Supervisor = self.interpretation_authority;
+        let DefaultEffect::Block = self.default_effect;
+        debug_assert_eq!(self.severity_to_gating, SeverityToGating::FIXED);
+        for (field, text) in [
+            ("policy_id", &self.policy_id),
+            ("policy_version", &self.policy_version),
+            ("supervisor_id", &self.supervisor_id),
+        ] {
+            check_id(text).map_err(|fault| fault.within_member(field))?;
+        }
+        let lists = [
+            ("rules", self.rules.len()),
+            ("review_types", self.review_types.len()),
+            ("admitted_repositories", self.admitted_repositories.len()),
+        ];
+        for (field, length) in lists {
+            if length > MAX_ENTRIES {
+                return Err(Fault::new(
+                    format!("$.{field}"),
+                    format!("{length} entries, at most {MAX_ENTRIES} are read"),
+                ));
+            }
+        }
+        for (index, name) in self.admitted_repositories.iter().enumerate() {
+            check_id(name)
+                .map_err(|f| f.within_item(index).within_member("admitted_repositories"))?;
+        }
+        for name in self.review_types.keys() {
+            check_id(name)
+                .map_err(|fault| fault.within_member(name).within_member("review_types"))?;
+        }
+        self.check_rules()
+    }
+
+    fn check_rules(&self) -> Result<(), Fault> {
+        let by_order = self.conflict_resolution.stable_order_mode == StableOrder::OrderIndex;
+        let mut ids = BTreeSet::new();
+        let mut orders = BTreeSet::new();
+        for (index, rule) in self.rules.iter().enumerate() {
+            let place = |fault: Fault| fault.within_item(index).within_member("rules");
+            rule.check().map_err(place)?;
+            if let Some(name) = &rule.review_type
+                && !self.review_types.contains_key(name)
+            {
+                return Err(place(Fault::new(
+                    "$.review_type",
+                    "is not one of the policy's review types",
+                )));
+            }
+            if !ids.insert(rule.id.as_str()) {
+                return Err(place(Fault::new("$.id", "another rule has this id")));
+            }
+            if by_order && !orders.insert(rule.order_index) {
+                return Err(place(Fault::new(
+                    "$.order_index",
+                    "another rule has this order index, which decides the stable order",
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_id(text: &str) -> Result<(), Fault> {
+    id_fault(text).map_or(Ok(()), |what| Err(Fault::new("$", what)))
+}
+
+impl<'de> Deserialize<'de> for ReviewType {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Either {
+            #[serde(default, deserialize_with = "canonical::present")]
+            min_cross_signers: Option<u32>,
+            #[serde(default, deserialize_with = "canonical::present")]
+            reviewer_roles: Option<Vec<Role>>,
+            #[serde(default, deserialize_with = "canonical::present")]
+            require_user_presence: Option<bool>,
+            #[serde(default, deserialize_with = "canonical::present")]
+            attestations: Option<AttestationTerms>,
+        }
+        let either = Either::deserialize(deserializer)?;
+        match either {
+            Either {
+                min_cross_signers: Some(min_cross_signers),
+                reviewer_roles: Some(reviewer_roles),
+                require_user_presence: Some(require_user_presence),
+                attestations: None,
+            } => Ok(ReviewType::Signers(SignerTerms {
+                min_cross_signers,
+                reviewer_roles,
+                require_user_presence,
+            })),
+            Either {
+                min_cross_signers: None,
+                reviewer_roles: None,
+                require_user_presence: None,
+                attestations: Some(attestations),
+            } => Ok(ReviewType::Attestations { attestations }),
+            _ => Err(serde::de::Error::custom(
+                "expected `min_cross_signers`, `reviewer_roles` and `require_user_presence`, or `attestations` alone",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
