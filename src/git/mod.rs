@@ -1,1 +1,139 @@
-//! The only module that knows git2.
+//! Repositories as bytes: what one commit holds, and refs whose history is a stream of events.
+//!
+//! The only module that knows git2. It hands out bytes, ids and places, and never interprets a document: what a policy
+//! or an event means is decided elsewhere. Every object is read raw from the object database and its id computed again,
+//! so replace refs, grafts, filters, attributes and textconv change nothing (core, section 9). What it refuses:
+//! symlinks and submodules on the way to a file, trees and commits that do not parse strictly, objects that are not
+//! there, repositories that libgit2 cannot read.
+//!
+//! - [`Repository`] opens, resolves revisions and walks first parents.
+//! - [`Snapshot`] is what one commit's tree holds.
+//! - [`StreamRef`] is one ref with one commit per event: read, and append by compare-and-swap.
+mod commit;
+mod durable;
+mod history;
+mod id;
+mod lock;
+mod memory;
+mod objects;
+mod pack;
+mod repository;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod tree_format;
+
+use std::{fmt, io, path::PathBuf};
+
+pub use commit::RawCommit;
+pub use history::{FirstParents, History};
+pub use id::{CommitId, ObjectId};
+pub use repository::Repository;
+pub use stream::{
+    EventBytes, EventCommit, EventFault, StreamRef, event_commit_bytes, event_commit_id,
+};
+pub use tree::{Blob, Snapshot};
+pub use tree_format::{Entry, EntryKind};
+
+/// What [`Repository`] and its parts return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Says why a repository could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An object that the repository lacks: a shallow clone, a pruned or a partial one.
+    #[error("object `{id}` is not in the repository")]
+    Missing {
+        /// The object's id in hex.
+        id: String,
+    },
+    /// Bytes that are not what their id says, or that do not parse strictly; also a ref that cannot be read.
+    #[error("`{id}` is corrupt: {what}")]
+    Corrupt {
+        /// The object's id in hex, or the ref's name.
+        id: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A revision that names no commit.
+    #[error("`{rev}` names no commit: {what}")]
+    Unresolved {
+        /// The revision as it was given.
+        rev: String,
+        /// Why it names none.
+        what: String,
+    },
+    /// A symlink or a submodule on a path, a folder where a file is needed, or the reverse.
+    #[error("`{path}` is {what}")]
+    NotRegular {
+        /// The path from the root of the tree up to what is not regular.
+        path: String,
+        /// What is there.
+        what: &'static str,
+    },
+    /// An object larger than the caller takes.
+    #[error("`{path}` has {size} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// The path in the tree, or the object's id in hex.
+        path: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A lock file of a ref that stayed there for every try.
+    #[error("lock file `{}` is in the way", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// Another writer moved the ref: the compare-and-swap lost.
+    #[error("another writer moved the ref")]
+    Moved,
+    /// A repository in a form that is not supported (SHA-256, reftable, partial clones).
+    #[error("the repository is not supported: {what}")]
+    Unsupported {
+        /// The form.
+        what: String,
+    },
+    /// A repository that belongs to another user and is not a `safe.directory`.
+    #[error("`{}` belongs to another user and is not a `safe.directory`", path.display())]
+    Ownership {
+        /// Where the repository was looked for.
+        path: PathBuf,
+    },
+    /// A file that could not be read or written.
+    #[error("cannot access `{}`: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Anything else that libgit2 could not do.
+    #[error("{0}")]
+    Git(String),
+}
+
+impl From<git2::Error> for Error {
+    fn from(error: git2::Error) -> Self {
+        Self::Git(error.message().to_owned())
+    }
+}
+
+impl Error {
+    /// Returns a function that adds the path to an error of the system.
+    fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+
+    /// Makes the error for an object or ref whose bytes are wrong.
+    fn corrupt(id: &dyn fmt::Display, what: impl Into<String>) -> Self {
+        Self::Corrupt {
+            id: id.to_string(),
+            what: what.into(),
+        }
+    }
+}

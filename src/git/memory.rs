@@ -1,0 +1,45 @@
+//! What a repository remembers of its streams: that they existed. Never evidence for a yes (core, section 10).
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use super::{CommitId, Repository, durable};
+
+impl Repository {
+    /// Remembers that a stream existed, at best effort: a repository that cannot be written to remembers nothing.
+    ///
+    /// The tip is written for people to read and never read again.
+    pub fn remember(&self, stream_id: &str, tip: CommitId) {
+        let Some(path) = self.memory_path(stream_id) else {
+            return;
+        };
+        if path.symlink_metadata().is_ok() {
+            return;
+        }
+        let Some(folder) = path.parent() else { return };
+        if fs::create_dir_all(folder).is_ok()
+            && let Ok(mut file) = durable::Temporary::create(folder, ".tmp_")
+        {
+            drop(
+                file.write(format!("{tip}\n").as_bytes())
+                    .and_then(|()| file.publish(&path)),
+            );
+        }
+    }
+
+    /// Tells whether the stream existed in this repository, as far as it remembers.
+    #[must_use]
+    pub fn known(&self, stream_id: &str) -> bool {
+        self.memory_path(stream_id)
+            .is_some_and(|path| path.symlink_metadata().is_ok())
+    }
+
+    /// Returns the stream's file; `None` where the id is not one plain file name.
+    fn memory_path(&self, stream_id: &str) -> Option<PathBuf> {
+        let mut parts = Path::new(stream_id).components();
+        let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == stream_id);
+        (plain && !stream_id.starts_with('.'))
+            .then(|| self.common_dir().join("permit/streams").join(stream_id))
+    }
+}

@@ -1,0 +1,403 @@
+//! Opens a repository, resolves revisions, and reads refs, configuration and commits.
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Once,
+};
+
+use git2::{ConfigLevel, ErrorCode, ObjectType, Odb, Reference, RepositoryOpenFlags};
+
+use super::{
+    CommitId, Error, FirstParents, History, ObjectId, RawCommit, Result, Snapshot, StreamRef,
+    objects::{self, MAX_STRUCTURE_BYTES},
+};
+
+/// One repository, opened as its owner configured it.
+pub struct Repository {
+    inner: git2::Repository,
+}
+
+impl Repository {
+    /// Opens the repository at `git_dir`, or else the one that holds `start`: bare, a work tree or any folder in it.
+    ///
+    /// No environment variable is read. `safe.directory` is respected.
+    ///
+    /// # Errors
+    /// [`Error::Ownership`], [`Error::Unsupported`], and [`Error::Git`] where there is none.
+    pub fn open(start: &Path, git_dir: Option<&Path>) -> Result<Self> {
+        static OPTIONS: Once = Once::new();
+        // INVARIANT: every read of this module computes the object's id again and compares (`objects::read`,
+        // `StreamRef::read_event`), so libgit2 need not do it too. Nothing here reads an object twice in a row, so
+        // libgit2's cache would only cost time and memory.
+        OPTIONS.call_once(|| {
+            git2::opts::strict_hash_verification(false);
+            git2::opts::enable_caching(false);
+        });
+        let (path, flags) = match git_dir {
+            Some(path) => (
+                path,
+                RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT,
+            ),
+            None => (start, RepositoryOpenFlags::empty()),
+        };
+        let no_ceilings: [&Path; 0] = [];
+        let inner = git2::Repository::open_ext(path, flags, no_ceilings)
+            .map_err(|error| open_fault(path, &error))?;
+        Ok(Self { inner })
+    }
+
+    /// Opens a repository while Git receives a push: objects are also read from the quarantine and its alternates.
+    ///
+    /// # Errors
+    /// As [`Repository::open`].
+    pub fn open_quarantined(
+        start: &Path,
+        git_dir: Option<&Path>,
+        object_dir: &Path,
+        alternates: &[PathBuf],
+    ) -> Result<Self> {
+        let repository = Self::open(start, git_dir)?;
+        for folder in std::iter::once(object_dir).chain(alternates.iter().map(PathBuf::as_path)) {
+            let text = folder
+                .to_str()
+                .ok_or_else(|| Error::Git(format!("`{}` is not UTF-8", folder.display())))?;
+            repository.odb()?.add_disk_alternate(text)?;
+        }
+        Ok(repository)
+    }
+
+    /// Returns the Git directory of this work tree.
+    #[must_use]
+    pub fn git_dir(&self) -> &Path {
+        self.inner.path()
+    }
+
+    /// Returns the Git directory that all linked work trees share.
+    #[must_use]
+    pub fn common_dir(&self) -> &Path {
+        self.inner.commondir()
+    }
+
+    /// Returns the work tree; `None` in a bare repository.
+    #[must_use]
+    pub fn work_dir(&self) -> Option<&Path> {
+        self.inner.workdir()
+    }
+
+    /// Tells whether history is cut off somewhere.
+    #[must_use]
+    pub fn is_shallow(&self) -> bool {
+        self.inner.is_shallow()
+    }
+
+    /// Reads a value of the repository's own configuration; the user's and the system's do not count.
+    ///
+    /// # Errors
+    /// [`Error::Git`] where the file does not parse or the value is not text.
+    pub fn config_string(&self, key: &str) -> Result<Option<String>> {
+        let found = self
+            .inner
+            .config()?
+            .open_level(ConfigLevel::Local)
+            .and_then(|config| config.get_string(key));
+        absent_as_none(found).map_err(Error::from)
+    }
+
+    /// Finds the commit that a revision names: an id, a ref, a tag, and `~N`, `^N`, `^{}`, `^{commit}` after it.
+    ///
+    /// Forty hex digits are always an id. Ancestors are those of the raw commits.
+    ///
+    /// # Errors
+    /// [`Error::Unresolved`] where it names none, [`Error::Missing`] and [`Error::Corrupt`] for objects on the way.
+    pub fn resolve(&self, rev: &str) -> Result<CommitId> {
+        let unresolved = |what: &str| Error::Unresolved {
+            rev: rev.to_owned(),
+            what: what.to_owned(),
+        };
+        let (base, mut steps) = rev.split_at(rev.find(['~', '^']).unwrap_or(rev.len()));
+        if base.is_empty() || base.contains(':') {
+            return Err(unresolved("it is not the name of a commit"));
+        }
+        let mut commit = self.peel(rev, self.resolve_base(rev, base)?)?;
+        while !steps.is_empty() {
+            if let Some(rest) = steps
+                .strip_prefix("^{}")
+                .or_else(|| steps.strip_prefix("^{commit}"))
+            {
+                steps = rest;
+                continue;
+            }
+            let (count, first_parents, rest) =
+                step(steps).ok_or_else(|| unresolved("its ending is not understood"))?;
+            let (turns, parent) = if first_parents {
+                (count, 1)
+            } else {
+                (u32::from(count > 0), count)
+            };
+            for _ in 0..turns {
+                let parents = self.read_commit(commit)?.parents;
+                let index = usize::try_from(parent)
+                    .ok()
+                    .and_then(|parent| parent.checked_sub(1));
+                let found = index.and_then(|index| parents.get(index).copied());
+                commit =
+                    found.ok_or_else(|| unresolved("a commit on the way has no such parent"))?;
+            }
+            self.read_commit(commit)?;
+            steps = rest;
+        }
+        Ok(commit)
+    }
+
+    /// Finds the object that a revision without `~` and `^` names.
+    fn resolve_base(&self, rev: &str, base: &str) -> Result<ObjectId> {
+        if let Ok(id) = base.to_ascii_lowercase().parse() {
+            return Ok(id);
+        }
+        let unresolved = |error: &git2::Error| Error::Unresolved {
+            rev: rev.to_owned(),
+            what: error.message().to_owned(),
+        };
+        match self.inner.resolve_reference_from_short_name(base) {
+            Ok(reference) => {
+                let direct = reference.resolve().map_err(|error| unresolved(&error))?;
+                let id = direct
+                    .target()
+                    .ok_or_else(|| unresolved(&git2::Error::from_str("the ref is symbolic")))?;
+                ObjectId::from_git(id)
+            }
+            Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
+                ObjectId::from_git(
+                    self.inner
+                        .revparse_single(base)
+                        .map_err(|error| unresolved(&error))?
+                        .id(),
+                )
+            }
+            Err(error) => Err(unresolved(&error)),
+        }
+    }
+
+    /// Follows annotated tags to the commit.
+    fn peel(&self, rev: &str, mut id: ObjectId) -> Result<CommitId> {
+        const MOST_TAGS: u32 = 32;
+        let odb = self.odb()?;
+        for _ in 0..MOST_TAGS {
+            match objects::header(&odb, id)?.kind {
+                ObjectType::Commit => return Ok(self.read_commit(id.as_commit())?.id),
+                ObjectType::Tag => {
+                    let bytes = objects::read(&odb, id, ObjectType::Tag, MAX_STRUCTURE_BYTES)?;
+                    let target = bytes
+                        .strip_prefix(b"object ")
+                        .and_then(|rest| rest.split_at_checked(40));
+                    let target = target.filter(|(_, after)| after.starts_with(b"\n"));
+                    let target = target.and_then(|(hex, _)| super::id::parse_hex(hex));
+                    id = ObjectId::new(
+                        target.ok_or_else(|| Error::corrupt(&id, "the tag names no object"))?,
+                    );
+                }
+                kind @ (ObjectType::Tree | ObjectType::Blob | ObjectType::Any) => {
+                    return Err(Error::Unresolved {
+                        rev: rev.to_owned(),
+                        what: format!("it is a {kind}"),
+                    });
+                }
+            }
+        }
+        Err(Error::Unresolved {
+            rev: rev.to_owned(),
+            what: "too many tags name each other".to_owned(),
+        })
+    }
+
+    /// Reads what a ref points at; `None` where there is no such ref.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where the ref is symbolic or cannot be read.
+    pub fn ref_target(&self, name: &str) -> Result<Option<CommitId>> {
+        let found = absent_as_none(self.inner.find_reference(name));
+        let Some(reference) = found.map_err(|error| Error::corrupt(&name, error.message()))? else {
+            return Ok(None);
+        };
+        let target = reference
+            .target()
+            .ok_or_else(|| Error::corrupt(&name, "the ref is symbolic"))?;
+        Ok(Some(ObjectId::from_git(target)?.as_commit()))
+    }
+
+    /// Lists the refs whose names begin with `prefix` (which ends in `/`), in the order of their bytes.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where one of them is symbolic or cannot be read: none is skipped.
+    pub fn refs_with_prefix(&self, prefix: &str) -> Result<Vec<(String, CommitId)>> {
+        let mut names = BTreeSet::new();
+        // libgit2 passes over loose refs that it cannot read, so their names come from the folder itself.
+        loose_names(self.common_dir(), prefix.trim_end_matches('/'), &mut names)?;
+        for name in self.inner.references()?.names() {
+            let name = name?;
+            if name.starts_with(prefix) {
+                names.insert(name.to_owned());
+            }
+        }
+        let mut refs = Vec::new();
+        for name in names {
+            if let Some(target) = self.ref_target(&name)? {
+                refs.push((name, target));
+            }
+        }
+        Ok(refs)
+    }
+
+    /// Reads a commit's raw bytes and their parts.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Corrupt`], [`Error::TooLarge`].
+    pub fn read_commit(&self, id: CommitId) -> Result<RawCommit> {
+        let bytes = objects::read(
+            &self.odb()?,
+            id.into(),
+            ObjectType::Commit,
+            MAX_STRUCTURE_BYTES,
+        )?;
+        RawCommit::parse(id, bytes)
+    }
+
+    /// Walks from a commit through first parents to the root, the commit itself included.
+    #[must_use]
+    pub fn first_parents(&self, from: CommitId) -> FirstParents<'_> {
+        FirstParents::new(self, from)
+    }
+
+    /// Begins a first-parent history that remembers how far it walked, for many questions about one tip.
+    #[must_use]
+    pub fn history(&self, tip: CommitId) -> History<'_> {
+        History::new(self, tip)
+    }
+
+    /// Tells whether `wanted` is `tip` or one of its first parents.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where history is cut off before the answer is known, [`Error::Corrupt`].
+    pub fn is_on_first_parent_chain(&self, tip: CommitId, wanted: CommitId) -> Result<bool> {
+        Ok(self.history(tip).position(wanted)?.is_some())
+    }
+
+    /// Opens what a commit's tree holds.
+    ///
+    /// # Errors
+    /// As [`Repository::read_commit`].
+    pub fn snapshot(&self, commit: CommitId) -> Result<Snapshot<'_>> {
+        Ok(Snapshot::new(self, &self.read_commit(commit)?))
+    }
+
+    /// Opens a ref with one commit per event by its full name, whether it exists or not.
+    ///
+    /// # Errors
+    /// [`Error::Git`] where the name is not one that Git takes or is not below `refs/`.
+    pub fn stream(&self, ref_name: &str) -> Result<StreamRef<'_>> {
+        if !ref_name.starts_with("refs/") || !Reference::is_valid_name(ref_name) {
+            return Err(Error::Git(format!("`{ref_name}` is not the name of a ref")));
+        }
+        StreamRef::new(self, ref_name)
+    }
+
+    /// Returns the object database.
+    pub(super) fn odb(&self) -> Result<Odb<'_>> {
+        Ok(self.inner.odb()?)
+    }
+
+    /// Tells whether any ref stands below `name` or at one of its parents, so that `name` itself cannot be made.
+    pub(super) fn ref_in_the_way(&self, name: &str) -> Result<Option<String>> {
+        for (place, _) in name.match_indices('/') {
+            let parent = name.get(..place).unwrap_or_default();
+            if parent.contains('/') && self.ref_target(parent)?.is_some() {
+                return Ok(Some(parent.to_owned()));
+            }
+        }
+        Ok(self
+            .refs_with_prefix(&format!("{name}/"))?
+            .into_iter()
+            .next()
+            .map(|(name, _)| name))
+    }
+}
+
+fn absent_as_none<T>(
+    found: std::result::Result<T, git2::Error>,
+) -> std::result::Result<Option<T>, git2::Error> {
+    match found {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn open_fault(path: &Path, error: &git2::Error) -> Error {
+    let message = error.message();
+    if error.code() == ErrorCode::Owner {
+        Error::Ownership {
+            path: path.to_owned(),
+        }
+    } else if message.starts_with("unsupported ") || message.starts_with("unknown object format") {
+        Error::Unsupported {
+            what: message.to_owned(),
+        }
+    } else if error.code() == ErrorCode::NotFound {
+        Error::Git(format!(
+            "there is no git repository at or above `{}`",
+            path.display()
+        ))
+    } else {
+        Error::Git(message.to_owned())
+    }
+}
+
+/// Splits `~N` or `^N` off: the number (1 where none is written), whether it counts first parents, the rest.
+fn step(text: &str) -> Option<(u32, bool, &str)> {
+    let first_parents = text.starts_with('~');
+    let after = text.strip_prefix(['~', '^'])?;
+    let digits = after
+        .find(|letter: char| !letter.is_ascii_digit())
+        .unwrap_or(after.len());
+    let (number, rest) = after.split_at(digits);
+    let count = if number.is_empty() {
+        1
+    } else {
+        number.parse().ok()?
+    };
+    (rest.is_empty() || rest.starts_with(['~', '^'])).then_some((count, first_parents, rest))
+}
+
+/// Collects the names of the loose refs below `folder`, readable or not.
+fn loose_names(common_dir: &Path, folder: &str, names: &mut BTreeSet<String>) -> Result<()> {
+    let path = common_dir.join(folder);
+    let entries = match fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(());
+        }
+        Err(error) => return Err(Error::io(path)(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(Error::io(&path))?;
+        let Some(name) = entry
+            .file_name()
+            .to_str()
+            .map(|file| format!("{folder}/{file}"))
+        else {
+            continue;
+        };
+        if entry.path().is_dir() {
+            loose_names(common_dir, &name, names)?;
+        } else if Reference::is_valid_name(&name) {
+            names.insert(name);
+        }
+    }
+    Ok(())
+}
