@@ -3,77 +3,79 @@
     clippy::unwrap_used,
     reason = "a test stops where its preparation fails"
 )]
+mod appending;
+mod opening;
+mod reading;
+
 use std::{
-    fs,
+    env, fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-/// A repository in a temporary folder.
-pub(super) struct Sandbox {
+use super::{CommitId, Repository};
+
+/// A repository in a temporary folder, with room beside it.
+struct Sandbox {
     folder: TempDir,
 }
 
 impl Sandbox {
     /// Makes a repository without commits.
-    pub(super) fn new() -> Self {
-        let sandbox = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Self { folder };
+        fs::create_dir(sandbox.path()).unwrap();
         sandbox.git(&["init", "-q", "-b", "main"]);
         sandbox
     }
 
-    /// Makes a repository with one commit that holds `files`.
-    pub(super) fn with(files: &[(&str, &str)]) -> Self {
-        let sandbox = Self::new();
-        sandbox.commit(files);
-        sandbox
+    /// Returns the work tree.
+    fn path(&self) -> PathBuf {
+        self.aside("work")
     }
 
-    pub(super) fn path(&self) -> &Path {
-        self.folder.path()
+    /// Returns a path beside the work tree.
+    fn aside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
-    /// Runs `git` in the repository and returns what it printed; fails the test where git fails.
-    pub(super) fn git(&self, arguments: &[&str]) -> String {
-        self.git_in(self.path(), arguments, "")
+    /// Returns a path in the Git directory.
+    fn git_path(&self, name: &str) -> PathBuf {
+        self.path().join(".git").join(name)
     }
 
-    /// Runs `git` in a folder with text on its standard input.
-    pub(super) fn git_in(&self, folder: &Path, arguments: &[&str], input: &str) -> String {
-        use std::io::Write;
+    /// Opens the repository as the program does.
+    fn open(&self) -> Repository {
+        Repository::open(&self.path(), None).unwrap()
+    }
+
+    /// Runs `git` in the work tree and returns what it printed; fails the test where git fails.
+    fn git(&self, arguments: &[&str]) -> String {
+        self.git_in(&self.path(), arguments, b"")
+    }
+
+    /// Runs `git` in a folder with bytes on its standard input.
+    fn git_in(&self, folder: &Path, arguments: &[&str], input: &[u8]) -> String {
         let mut command = Command::new("git");
+        command.current_dir(folder).args(arguments);
         command
-            .current_dir(folder)
-            .args(arguments)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap());
-        command
-            .env("HOME", self.path())
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null");
+            .env("PATH", env::var_os("PATH").unwrap())
+            .env("HOME", self.folder.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1");
         for who in ["AUTHOR", "COMMITTER"] {
             command
                 .env(format!("GIT_{who}_NAME"), "t")
-                .env(format!("GIT_{who}_EMAIL"), "t@invalid");
-            command.env(format!("GIT_{who}_DATE"), "1700000000 +0000");
+                .env(format!("GIT_{who}_EMAIL"), "t@invalid")
+                .env(format!("GIT_{who}_DATE"), "1700000000 +0000");
         }
-        command
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped());
-        let mut child = command
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.as_bytes())
-            .unwrap();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
         let output = child.wait_with_output().unwrap();
         let problem = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "git {arguments:?}: {problem}");
@@ -84,7 +86,7 @@ impl Sandbox {
     }
 
     /// Commits files and returns the commit's id.
-    pub(super) fn commit(&self, files: &[(&str, &str)]) -> String {
+    fn commit(&self, files: &[(&str, &str)]) -> CommitId {
         for (path, text) in files {
             let path = self.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -92,11 +94,28 @@ impl Sandbox {
         }
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", "c"]);
-        self.git(&["rev-parse", "HEAD"])
+        self.rev("HEAD")
     }
 
-    /// Returns a path beside the work tree's files, inside the temporary folder's Git directory.
-    pub(super) fn aside(&self, name: &str) -> PathBuf {
-        self.path().join(".git").join(name)
+    /// Stores raw bytes as an object, well-formed or not, and returns its id.
+    fn object(&self, kind: &str, bytes: &[u8]) -> String {
+        let arguments = ["hash-object", "-t", kind, "-w", "--stdin", "--literally"];
+        self.git_in(&self.path(), &arguments, bytes)
+    }
+
+    /// Returns where a loose object lies.
+    fn loose(&self, id: &str) -> PathBuf {
+        let (folder, file) = id.split_at(2);
+        self.git_path("objects").join(folder).join(file)
+    }
+
+    /// Stores a commit of a tree.
+    fn commit_of(&self, tree: &str) -> CommitId {
+        self.git(&["commit-tree", "-m", "c", tree]).parse().unwrap()
+    }
+
+    /// Resolves a revision as git does.
+    fn rev(&self, rev: &str) -> CommitId {
+        self.git(&["rev-parse", "--verify", rev]).parse().unwrap()
     }
 }
