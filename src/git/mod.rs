@@ -28,7 +28,7 @@ use std::{fmt, io, path::PathBuf};
 
 pub use commit::RawCommit;
 pub use history::{FirstParents, History};
-pub use id::{CommitId, ObjectId};
+pub use id::{CommitId, InvalidId, ObjectId};
 pub use repository::Repository;
 pub use stream::{
     EventBytes, EventCommit, EventFault, StreamRef, event_commit_bytes, event_commit_id,
@@ -100,7 +100,7 @@ pub enum Error {
     /// A repository that belongs to another user and is not a `safe.directory`.
     #[error("`{}` belongs to another user and is not a `safe.directory`", path.display())]
     Ownership {
-        /// Where the repository was looked for.
+        /// The work tree or Git directory that another user owns.
         path: PathBuf,
     },
     /// A file that could not be read or written.

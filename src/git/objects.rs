@@ -1,12 +1,12 @@
 //! Raw objects in and out of the object database: an id becomes bytes that hash to it, and bytes become durable.
-use std::{io::Write, path::Path};
+use std::{collections::BTreeSet, io::Write, path::Path};
 
 use flate2::{Compression, write::ZlibEncoder};
 use git2::{ErrorClass, ErrorCode, ObjectType, Odb};
 
 use super::{Error, ObjectId, Result, durable};
 
-/// The empty tree, which every commit of a stream has.
+/// The id of the empty tree, which every commit of a stream has.
 pub(super) const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 
 /// Commits, trees and tags larger than this many bytes are not read.
@@ -85,7 +85,7 @@ pub(super) fn write_loose(
     objects: &Path,
     list: &[(ObjectId, ObjectType, &[u8])],
 ) -> Result<()> {
-    let mut folders = std::collections::BTreeSet::new();
+    let mut folders = BTreeSet::new();
     for &(id, kind, bytes) in list {
         let hex = id.to_string();
         let (folder, file) = hex.split_at(2);

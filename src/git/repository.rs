@@ -234,11 +234,8 @@ impl Repository {
         let mut names = BTreeSet::new();
         // libgit2 passes over loose refs that it cannot read, so their names come from the folder itself.
         loose_names(self.common_dir(), prefix.trim_end_matches('/'), &mut names)?;
-        for name in self.inner.references()?.names() {
-            let name = name?;
-            if name.starts_with(prefix) {
-                names.insert(name.to_owned());
-            }
+        for name in self.inner.references_glob(&format!("{prefix}*"))?.names() {
+            names.insert(name?.to_owned());
         }
         let mut refs = Vec::new();
         for name in names {
@@ -336,8 +333,10 @@ fn absent_as_none<T>(
 fn open_fault(path: &Path, error: &git2::Error) -> Error {
     let message = error.message();
     if error.code() == ErrorCode::Owner {
+        // libgit2 names the folder that `safe.directory` would have to name.
+        let named = message.split('\'').nth(1).map(PathBuf::from);
         Error::Ownership {
-            path: path.to_owned(),
+            path: named.unwrap_or_else(|| path.to_owned()),
         }
     } else if message.starts_with("unsupported ") || message.starts_with("unknown object format") {
         Error::Unsupported {
@@ -393,7 +392,7 @@ fn loose_names(common_dir: &Path, folder: &str, names: &mut BTreeSet<String>) ->
         else {
             continue;
         };
-        if entry.path().is_dir() {
+        if entry.file_type().map_err(Error::io(&path))?.is_dir() {
             loose_names(common_dir, &name, names)?;
         } else if Reference::is_valid_name(&name) {
             names.insert(name);

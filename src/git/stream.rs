@@ -83,7 +83,7 @@ pub fn event_commit_bytes(parent: Option<CommitId>, time: u64, message: &[u8]) -
 
 /// Computes a commit's id: `sha1("commit " ‖ decimal length ‖ 0x00 ‖ bytes)`.
 ///
-/// INVARIANT: this SHA-1 does not look for collisions, which the events do not rest on: what they hold is chained by
+/// This SHA-1 does not look for collisions, which the events do not rest on: what they hold is chained by
 /// SHA-256, and the commit's form leaves no room beside it.
 #[must_use]
 pub fn event_commit_id(bytes: &[u8]) -> CommitId {
@@ -282,7 +282,7 @@ impl<'r> StreamRef<'r> {
     /// Makes the commits, and the empty tree that they name, durable.
     fn write(&self, list: &[(ObjectId, ObjectType, &[u8])]) -> Result<()> {
         let objects: PathBuf = self.repository.common_dir().join("objects");
-        let empty_tree = ObjectId::new(parse_hex(EMPTY_TREE.as_bytes()).unwrap_or_default());
+        let empty_tree = ObjectId::from_git(git2::Oid::hash_object(ObjectType::Tree, b"")?)?;
         // libgit2 answers for the empty tree whether the object is there or not; only `exists` looks for it.
         if !self.odb.exists(empty_tree.to_git()?) {
             objects::write_loose(&self.odb, &objects, &[(empty_tree, ObjectType::Tree, b"")])?;

@@ -339,6 +339,32 @@ fn a_writer_killed_before_the_ref_moved_leaves_the_old_tip() {
 }
 
 #[test]
+fn a_disk_that_refuses_leaves_nothing_half_written() {
+    let sandbox = Sandbox::new();
+    let repository = sandbox.open();
+    let stream = repository.stream(REF).unwrap();
+    let tip = append(&stream, "a").unwrap();
+    let one = event_commit_bytes(Some(tip), 1, b"b");
+    let folder = sandbox.loose(&event_commit_id(&one).to_string());
+    fs::write(folder.parent().unwrap(), "a file where a folder must be").unwrap();
+    let many = line(Some(tip), 1..40);
+    fs::remove_dir_all(sandbox.git_path("objects/pack")).unwrap();
+    fs::write(sandbox.git_path("objects/pack"), "likewise").unwrap();
+    for commits in [&[one][..], &many] {
+        let refused = stream.append(Some(tip), commits);
+        assert!(matches!(refused, Err(Error::Io { .. })), "{refused:?}");
+        assert_eq!(stream.tip().unwrap(), Some(tip));
+    }
+    let objects = fs::read_dir(sandbox.git_path("objects")).unwrap();
+    let mut names = objects.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(
+        names.all(|name| !name.contains("tmp")),
+        "a temporary file is left"
+    );
+    assert!(!sandbox.git_path(&format!("{REF}.lock")).exists());
+}
+
+#[test]
 fn a_ref_that_cannot_be_written_stays_as_it_was() {
     let sandbox = Sandbox::new();
     let repository = sandbox.open();

@@ -53,6 +53,17 @@ fn what_cannot_be_opened_is_told_apart() {
     };
     sandbox.git(&["init", "-q", "--object-format=sha256", "../sha256"]);
     sandbox.git(&["init", "-q", "--ref-format=reftable", "../reftable"]);
+    sandbox.git(&["init", "-q", "../partial"]);
+    for (key, value) in [
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+    ] {
+        sandbox.git(&["-C", "../partial", "config", key, value]);
+    }
+    assert!(matches!(
+        open("partial", None),
+        Err(Error::Unsupported { .. })
+    ));
     fs::create_dir(sandbox.aside("empty")).unwrap();
     assert!(matches!(
         open("sha256", None),
@@ -255,9 +266,7 @@ fn a_repository_that_belongs_to_somebody_else_is_refused() {
         .all(|path| std::os::unix::fs::chown(path, Some(54_321), None).is_ok());
     if given {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(matches!(
-            Repository::open(&path, None).map(drop),
-            Err(Error::Ownership { .. })
-        ));
+        let opened = Repository::open(&path, None).map(drop);
+        assert!(matches!(opened, Err(Error::Ownership { path: named }) if named == path));
     }
 }
