@@ -6,5 +6,6 @@ pub mod digest;
 pub mod evaluate;
 pub mod permit;
 pub mod policy;
+pub mod replay;
 pub mod request;
 pub mod text;

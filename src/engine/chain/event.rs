@@ -407,6 +407,8 @@ pub struct Event<'a> {
     pub recorded_hash: &'a str,
     /// The hash that the event's bytes give.
     pub computed_hash: EventHash,
+    /// The subject of its commit; empty where it was read from a file.
+    pub subject: &'a str,
     permit: Option<&'a str>,
     request: Option<&'a str>,
 }
@@ -484,9 +486,47 @@ impl<'a> Event<'a> {
             stream_id,
             recorded_hash,
             computed_hash: hash_parts(payload, [head, between, "\"", prev.text(), "\"", tail]),
+            subject: "",
             permit,
             request,
         })
+    }
+
+    /// Reads an event from its commit: the message, the time and whether there is a parent.
+    ///
+    /// # Errors
+    /// What is malformed about the artifact or about the form of the commit (section 6).
+    pub fn read_commit(message: &'a [u8], time: u64, has_parent: bool) -> Result<Self, String> {
+        let broken = || "the message is not a subject, an empty line and an artifact".to_owned();
+        let (subject, artifact) = split(message).ok_or_else(broken)?;
+        let mut event = Self::read(artifact)?;
+        event.subject = std::str::from_utf8(subject).map_err(|_| broken())?;
+        let form = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+        form(
+            time == event.sequence,
+            "the commit's time is not the event's sequence",
+        )?;
+        form(
+            event.subject_fits(event.subject),
+            "the commit's subject is not the event's",
+        )?;
+        form(
+            !has_parent || event.sequence > 0,
+            "the commit of the first event has a parent",
+        )?;
+        let opened = event.kind() == Some(EventType::StreamOpened);
+        form(
+            opened == (event.sequence == 0),
+            "a stream begins with `stream.opened`, which stands nowhere else",
+        )?;
+        form(event.prev != Prev::Null, "the link is null")?;
+        Ok(event)
+    }
+
+    /// The artifact bytes in the message of an event's commit.
+    #[must_use]
+    pub fn artifact_of(message: &[u8]) -> Option<&[u8]> {
+        split(message).map(|(_, artifact)| artifact)
     }
 
     /// The kind of the event, if the pages define it.
@@ -559,6 +599,13 @@ impl<'a> Event<'a> {
             event_hash: self.computed_hash,
         }
     }
+}
+
+/// Splits a message into its subject and its artifact.
+fn split(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = message.iter().position(|b| *b == b'\n')?;
+    let (subject, rest) = message.split_at_checked(end)?;
+    Some((subject, rest.strip_prefix(b"\n\n")?))
 }
 
 /// Steps over `""` or a hash.

@@ -4,8 +4,8 @@ mod event;
 mod projection;
 mod verify;
 
-pub use event::{Event, EventType, Prev, SealedEvent};
-pub use projection::{PermitState, Projection};
+pub use event::{Event, EventType, MAX_EVENT, Prev, SealedEvent};
+pub use projection::{PermitState, Projection, ReviewEntry};
 pub use verify::{Expectation, Fault, Order, Verdict, VerifiedChain, Verifier};
 
 use super::digest::EventHash;

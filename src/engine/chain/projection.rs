@@ -11,21 +11,14 @@ use super::super::permit::{Expiry, Permit};
 use super::super::policy::{Effect, GrantMode};
 use super::{Event, EventType};
 
-/// Every permit and review of a stream with its state.
+/// Every permit and review of a stream with its state, whichever way the stream is walked.
 #[derive(Debug, Default)]
 pub struct Projection {
-    permits: BTreeMap<PermitId, Entry>,
-    order: Vec<PermitId>,
+    permits: BTreeMap<u64, (Permit, String)>,
+    uses: BTreeMap<String, u64>,
     reviews: BTreeMap<String, ReviewEntry>,
-    other: BTreeMap<String, u64>,
+    others: BTreeMap<String, u64>,
     tip: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    permit: Permit,
-    actor_id: String,
-    uses: u64,
 }
 
 /// What a stream says of one review.
@@ -35,6 +28,8 @@ pub struct ReviewEntry {
     pub permits: u64,
     /// The verdict that was recorded last, `""` if none was.
     pub verdict: String,
+    #[serde(skip)]
+    recorded_at: u64,
 }
 
 /// One permit as the projection shows it.
@@ -57,12 +52,12 @@ pub struct PermitState {
 }
 
 impl Projection {
-    /// Takes the next event in stream order.
+    /// Takes an event.
     ///
     /// # Errors
     /// `CHAIN_MALFORMED` where a known kind of event lacks what it must hold.
     pub fn take(&mut self, event: &Event<'_>) -> Result<(), Refusal> {
-        self.tip = event.sequence;
+        self.tip = self.tip.max(event.sequence);
         let malformed = |what: &str| {
             Refusal::new(
                 Code::ChainMalformed,
@@ -84,37 +79,32 @@ impl Projection {
                     .at("request")
                     .and_then(|request| request.at("actor_id"))
                     .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned();
+                    .unwrap_or_default();
                 if let Some(review) = &permit.review_ref {
-                    let entry = self
-                        .reviews
-                        .entry(review.review_id.to_string())
-                        .or_default();
-                    entry.permits = entry.permits.saturating_add(1);
+                    count(
+                        &mut self
+                            .reviews
+                            .entry(review.review_id.to_string())
+                            .or_default()
+                            .permits,
+                    );
                 }
-                self.order.push(permit.permit_id);
-                self.permits.insert(
-                    permit.permit_id,
-                    Entry {
-                        permit,
-                        actor_id,
-                        uses: 0,
-                    },
-                );
+                self.permits
+                    .insert(event.sequence, (permit, actor_id.to_owned()));
             }
             Some(EventType::PermitUsed) => {
-                let used = text("permit_id").and_then(|id| id.parse().ok());
-                if let Some(entry) = used.and_then(|id: PermitId| self.permits.get_mut(&id)) {
-                    entry.uses = entry.uses.saturating_add(1);
-                }
+                let id = text("permit_id").ok_or_else(|| malformed("names no permit"))?;
+                count(self.uses.entry(id.to_owned()).or_default());
             }
             Some(EventType::ReviewResolved) => {
                 let id = text("review_id").ok_or_else(|| malformed("names no review"))?;
                 let entry = self.reviews.entry(id.to_owned()).or_default();
-                text("verdict")
-                    .unwrap_or_default()
-                    .clone_into(&mut entry.verdict);
+                if entry.verdict.is_empty() || entry.recorded_at < event.sequence {
+                    text("verdict")
+                        .unwrap_or_default()
+                        .clone_into(&mut entry.verdict);
+                    entry.recorded_at = event.sequence;
+                }
             }
             Some(
                 EventType::StreamOpened
@@ -123,29 +113,31 @@ impl Projection {
                 | EventType::ToolExecWarned
                 | EventType::ToolExecBlocked,
             )
-            | None => {
-                let count = self.other.entry(event.event_type.to_owned()).or_default();
-                *count = count.saturating_add(1);
-            }
+            | None => count(self.others.entry(event.event_type.to_owned()).or_default()),
         }
         Ok(())
     }
 
     /// Every permit in the order of its issuance, judged against the tip and the governed commit.
     pub fn permits(&self, governed_commit: CommitSha) -> impl Iterator<Item = PermitState> {
-        self.order.iter().filter_map(move |id| {
-            let entry = self.permits.get(id)?;
-            let permit = &entry.permit;
-            Some(PermitState {
-                permit_id: permit.permit_id,
-                sequence: permit.issued_at_sequence,
-                decision: permit.decision,
-                capability: permit.capability.to_string(),
-                actor_id: entry.actor_id.clone(),
-                uses: entry.uses,
-                state: state(permit, entry.uses, self.tip, governed_commit),
+        self.permits
+            .iter()
+            .map(move |(sequence, (permit, actor_id))| {
+                let uses = self
+                    .uses
+                    .get(&permit.permit_id.to_string())
+                    .copied()
+                    .unwrap_or_default();
+                PermitState {
+                    permit_id: permit.permit_id,
+                    sequence: *sequence,
+                    decision: permit.decision,
+                    capability: permit.capability.to_string(),
+                    actor_id: actor_id.clone(),
+                    uses,
+                    state: state(permit, uses, self.tip, governed_commit),
+                }
             })
-        })
     }
 
     /// Every review that a permit rests on or that was recorded, by its id.
@@ -157,8 +149,12 @@ impl Projection {
     /// How many events of every other kind there are.
     #[must_use]
     pub fn others(&self) -> &BTreeMap<String, u64> {
-        &self.other
+        &self.others
     }
+}
+
+fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
 }
 
 /// The state of a permit at a tip: what `verify` would say of it without looking at its request again.

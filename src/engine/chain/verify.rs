@@ -328,6 +328,14 @@ impl Verifier {
         }
     }
 
+    /// Gives what was found in a part of a chain that need not reach its first event.
+    ///
+    /// # Errors
+    /// The first fault in stream order.
+    pub fn finish_part(self) -> Result<(), Fault> {
+        self.fault.map_or(Ok(()), Err)
+    }
+
     /// Gives the verdict.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use super::super::text::id_fault;
 /// The URL part of a `net_egress` rule.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct UrlMatch {
+pub(super) struct UrlMatch {
     /// `api.example.com`, or `*.example.com` for its subdomains.
     host: String,
     /// What the path begins with.

@@ -9,7 +9,7 @@ use super::matcher::Matcher;
 /// The secret part of a `secret_use` rule.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SecretMatch {
+pub(super) struct SecretMatch {
     /// Where the secret is kept.
     provider: Provider,
     /// Its key there.

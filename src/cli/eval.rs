@@ -1,0 +1,109 @@
+//! `permit eval`: how the policy maps a request, and why each rule did or did not match. Records nothing.
+
+use serde_json::{Value, json};
+
+use super::args::EvalArgs;
+use super::decide::decide;
+use super::files;
+use super::outcome::Outcome;
+use super::render::{DIM, GOOD, WARN, paint, safe};
+use super::session::Session;
+use crate::engine::code::{Class, Refusal};
+use crate::engine::policy::{Mismatch, Rule, Subject};
+use crate::engine::request::{MAX_REQUEST, Request};
+
+pub(crate) fn run(session: &Session, args: &EvalArgs) -> Result<Outcome, Refusal> {
+    let request = Request::parse(&files::read(&args.request, MAX_REQUEST)?)?;
+    let governed = session.govern(&args.at)?;
+    let subject = Subject::new(&request);
+    let mismatches = governed.policy.mismatches(&subject)?;
+    let decided = decide(&governed, &request);
+    let (mapping, missing, refusal) = match decided {
+        Ok(decided) => (Some(decided.grant.mapping().clone()), Vec::new(), None),
+        Err(undecided)
+            if undecided.review.is_some() && undecided.refusal.class() != Class::Failed =>
+        {
+            (undecided.mapping, vec![undecided.refusal], None)
+        }
+        Err(undecided) => (undecided.mapping, Vec::new(), Some(undecided.refusal)),
+    };
+    let unmatched: Vec<Value> = mismatches.iter().map(not_matched).collect();
+    let matched: Vec<&Rule> = governed
+        .policy
+        .rules()
+        .iter()
+        .filter(|rule| {
+            !mismatches
+                .iter()
+                .any(|(other, _)| std::ptr::eq(*other, *rule))
+        })
+        .collect();
+    let mut text = match &mapping {
+        Some(mapping) => format!(
+            "{} by rule {}, {}\n",
+            paint(GOOD, mapping.final_severity.word()),
+            safe(&mapping.matched_rule_id),
+            mapping.final_gating
+        ),
+        None => String::new(),
+    };
+    for rule in &matched {
+        text.push_str(&format!(
+            "match  {} {}\n",
+            safe(&rule.id),
+            rule.effect.word()
+        ));
+    }
+    for (rule, mismatch) in &mismatches {
+        let because = paint(DIM, &format!("{} ({})", safe(&rule.id), word(*mismatch)));
+        text.push_str(&format!("no     {because}\n"));
+    }
+    for refusal in &missing {
+        text.push_str(&format!(
+            "{} {}: {}\n",
+            paint(WARN, "missing"),
+            refusal.code,
+            safe(&refusal.message)
+        ));
+        for (name, value) in &refusal.details {
+            text.push_str(&format!("  {}: {}\n", safe(name), safe(value)));
+        }
+    }
+    let matched: Vec<Value> = matched
+        .iter()
+        .map(|rule| json!({"rule_id": rule.id, "effect": rule.effect, "priority": rule.priority}))
+        .collect();
+    let mut outcome = Outcome::ok("eval")
+        .field("mapping", mapping)
+        .field("matched", matched)
+        .field("not_matched", unmatched)
+        .field("missing", missing.iter().map(named).collect::<Vec<_>>())
+        .field("governed_ref", session.governed_ref())
+        .field("governed_commit", governed.sha())
+        .text(text);
+    outcome.warnings = session.work_tree_warnings(&governed);
+    if let Some(refusal) = refusal {
+        outcome.refuse(refusal);
+    }
+    Ok(outcome)
+}
+
+fn not_matched((rule, mismatch): &(&Rule, Mismatch)) -> Value {
+    json!({"rule_id": rule.id, "effect": rule.effect, "because": mismatch})
+}
+
+fn word(mismatch: Mismatch) -> String {
+    serde_json::to_value(mismatch)
+        .ok()
+        .and_then(|value| value.as_str().map(|word| word.replace('_', " ")))
+        .unwrap_or_default()
+}
+
+fn named(refusal: &Refusal) -> Value {
+    let details: serde_json::Map<String, Value> = refusal
+        .details
+        .iter()
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect();
+    json!({"reason": refusal.code, "message": refusal.message, "details": details, "next_step": refusal.next_step()})
+}

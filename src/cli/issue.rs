@@ -1,0 +1,166 @@
+//! `permit issue`: governed commit → policy → mapping → review gate → permit → event → append → print.
+
+use super::args::IssueArgs;
+use super::decide::{Decided, Undecided, check_actor, decide};
+use super::files;
+use super::outcome::Outcome;
+use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
+use super::session::{Act, Governed, Session};
+use super::stream::{At, Stream};
+use crate::engine::chain::SealedEvent;
+use crate::engine::code::{Code, Refusal};
+use crate::engine::evaluate::Mapping;
+use crate::engine::permit::{Expiry, Permit};
+use crate::engine::policy::{Effect, GrantMode};
+use crate::engine::request::{MAX_REQUEST, Request};
+
+pub(crate) const COMMAND: &str = "issue";
+
+pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusal> {
+    session.allow(Act::Supervise)?;
+    let Some(path) = &args.request else {
+        return super::batch::run(session, args);
+    };
+    let request = Request::parse(&files::read(path, MAX_REQUEST)?)?;
+    check_actor(&request, args.actor.as_deref())?;
+    let governed = session.govern(&args.at)?;
+    let stream = Stream::new(session, &args.stream)?;
+    let mut outcome = match decide(&governed, &request) {
+        Ok(decided) => issue(&stream, &governed, &request, &decided, args.open_stream)?,
+        Err(undecided) => pending(undecided),
+    };
+    outcome.set("actor", args.actor.as_deref().unwrap_or("unauthenticated"));
+    outcome.set("governed_ref", session.governed_ref());
+    outcome.set("governed_commit", governed.sha());
+    outcome.warnings = session.work_tree_warnings(&governed);
+    Ok(outcome)
+}
+
+fn issue(
+    stream: &Stream<'_>,
+    governed: &Governed<'_>,
+    request: &Request,
+    decided: &Decided,
+    open_stream: bool,
+) -> Result<Outcome, Refusal> {
+    let appended = stream.append(|before| {
+        let (mut events, tip) = begin(stream, governed, before, open_stream)?;
+        let (permit, event) = decided.derive(request, &tip, governed)?;
+        events.push(event);
+        Ok((events, permit))
+    })?;
+    Ok(issued(
+        &appended.derived,
+        decided.grant.mapping(),
+        &appended.at,
+        request,
+    ))
+}
+
+/// The tip to derive from; where the stream is missing and may be opened, the event that opens it.
+pub(super) fn begin(
+    stream: &Stream<'_>,
+    governed: &Governed<'_>,
+    before: Option<&At>,
+    open_stream: bool,
+) -> Result<(Vec<SealedEvent>, crate::engine::chain::Tip), Refusal> {
+    if let Some(at) = before {
+        return Ok((Vec::new(), at.tip.clone()));
+    }
+    if !open_stream {
+        return stream.existing_tip().map(|at| (Vec::new(), at.tip));
+    }
+    stream.refuse_reopening()?;
+    let opened = SealedEvent::open(&stream.id, governed.policy.hash(), governed.sha())?;
+    let tip = opened.tip();
+    Ok((vec![opened], tip))
+}
+
+/// The result for a permit whose event is durable.
+pub(super) fn issued(permit: &Permit, mapping: &Mapping, at: &At, request: &Request) -> Outcome {
+    let mut line = String::from_utf8_lossy(&permit.to_bytes()).into_owned();
+    line.push('\n');
+    let mut outcome = Outcome::ok(COMMAND)
+        .field("permit", permit)
+        .field("mapping", mapping)
+        .field("sequence", permit.issued_at_sequence)
+        .field("event_hash", at.tip.event_hash)
+        .field("commit", at.commit.to_string())
+        .text(line)
+        .summary(summary(permit, mapping, request));
+    if permit.decision == Effect::Block {
+        outcome.refuse(denied(mapping));
+    }
+    outcome
+}
+
+fn denied(mapping: &Mapping) -> Refusal {
+    let message = if mapping.matched_rule_id == "default" {
+        "no rule of the policy matches, and the default is to block".to_owned()
+    } else {
+        format!(
+            "the policy blocks this by rule `{}`",
+            mapping.matched_rule_id
+        )
+    };
+    Refusal::new(Code::DecisionBlock, message)
+}
+
+fn summary(permit: &Permit, mapping: &Mapping, request: &Request) -> String {
+    let (style, word) = match permit.decision {
+        Effect::Allow => (GOOD, "allow"),
+        Effect::Warn => (WARN, "warn"),
+        Effect::Review => (GOOD, "review"),
+        Effect::Block => (BAD, "block"),
+    };
+    let validity = match (&permit.expiry_condition, permit.permit_scope.mode) {
+        (
+            Expiry::ValidForSequenceRange {
+                sequence_range: [from, to],
+            },
+            GrantMode::OneShot,
+        ) => {
+            format!("once, while the stream is at {from} to {to}")
+        }
+        (
+            Expiry::ValidForSequenceRange {
+                sequence_range: [from, to],
+            },
+            GrantMode::Bounded,
+        ) => {
+            format!("while the stream is at {from} to {to}")
+        }
+        (Expiry::ValidForCommit { commit_sha }, _) => format!("while HEAD is {commit_sha}"),
+    };
+    format!(
+        "{} {} {} for {}\n{}\n{}",
+        paint(style, word),
+        safe(&permit.capability.to_string()),
+        safe(&request.target),
+        safe(&request.actor_id),
+        paint(
+            DIM,
+            &format!(
+                "  rule {}, event {} of {}",
+                safe(&mapping.matched_rule_id),
+                permit.issued_at_sequence,
+                permit.stream_id
+            )
+        ),
+        paint(DIM, &format!("  valid {validity}")),
+    )
+}
+
+/// The result where nothing is issued.
+pub(super) fn pending(undecided: Undecided) -> Outcome {
+    let mut outcome = Outcome::refused(COMMAND, undecided.refusal);
+    if let Some(mapping) = undecided.mapping {
+        outcome.set("mapping", mapping);
+    }
+    if let Some(review) = undecided.review {
+        outcome.set("review_id", review.review_id);
+        outcome.set("review_type", review.review_type);
+        outcome.set("path", review.path);
+    }
+    outcome
+}

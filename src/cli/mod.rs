@@ -1,0 +1,103 @@
+//! The command line: `Args → load → decide → commit → render`, left to right, once a command.
+//!
+//! The only place that knows clap, the environment, files and printing. It loads bytes through [`crate::git`], hands
+//! them to [`crate::engine`], appends what was derived, and renders what came of it.
+
+mod args;
+mod batch;
+mod checkpoint;
+mod decide;
+mod eval;
+mod fault;
+mod files;
+mod init;
+mod issue;
+mod meta;
+mod outcome;
+mod progress;
+mod render;
+mod replay;
+mod schema;
+mod session;
+mod simulate;
+mod status;
+mod stream;
+mod stream_command;
+mod verify;
+mod verify_chain;
+
+use std::ffi::OsString;
+
+use args::{Cli, Global, Verb};
+use outcome::Outcome;
+use session::Session;
+
+use crate::engine::code::Refusal;
+
+/// Runs the program and returns its exit code.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
+    match args::read(arguments) {
+        Err(usage) => render::usage(&usage),
+        Ok(cli) => {
+            let name = name(&cli.command);
+            let outcome = dispatch(&cli).unwrap_or_else(|refusal| Outcome::refused(name, refusal));
+            render::render(&outcome, cli.global.format)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
+    let session = |global: &Global| Session::open(global);
+    let global = &cli.global;
+    match &cli.command {
+        Verb::Init(args) => init::run(&session(global)?, args),
+        Verb::Stream(verb) => stream_command::run(&session(global)?, verb),
+        Verb::Issue(args) => issue::run(&session(global)?, args),
+        Verb::Eval(args) => eval::run(&session(global)?, args),
+        Verb::Verify(args) => verify::verify(&session(global)?, args),
+        Verb::Use(args) => verify::run_use(&session(global)?, args),
+        Verb::Replay(args) => replay::run(&session(global)?, args),
+        Verb::Simulate(args) => simulate::run(&session(global)?, args),
+        Verb::VerifyChain(args) => {
+            let session = verify_chain::needs_repository(args)
+                .then(|| session(global))
+                .transpose()?;
+            verify_chain::run(session.as_ref(), args)
+        }
+        Verb::Checkpoint(args) => checkpoint::run(&session(global)?, args),
+        Verb::Status(args) => status::status(&session(global)?, args),
+        Verb::Show(args) => status::show(&session(global)?, args),
+        Verb::Log(args) => status::log(&session(global)?, args),
+        Verb::Canonicalize(args) => meta::canonicalize(args),
+        Verb::Hash(args) => meta::hash(args),
+        Verb::Explain(args) => Ok(meta::explain(args)),
+        Verb::Schema(args) => Ok(schema::run(args)),
+        Verb::Completions(args) => Ok(meta::completions(args)),
+        Verb::Man => meta::man(),
+    }
+}
+
+/// The command as it stands in the `schema` of its result.
+fn name(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Init(_) => "init",
+        Verb::Stream(_) => "stream",
+        Verb::Issue(_) => "issue",
+        Verb::Eval(_) => "eval",
+        Verb::Verify(_) => "verify",
+        Verb::Use(_) => "use",
+        Verb::Replay(_) => "replay",
+        Verb::Simulate(_) => "simulate",
+        Verb::VerifyChain(_) => "verify-chain",
+        Verb::Checkpoint(_) => "checkpoint",
+        Verb::Status(_) => "status",
+        Verb::Show(_) => "show",
+        Verb::Log(_) => "log",
+        Verb::Canonicalize(_) => "canonicalize",
+        Verb::Hash(_) => "hash",
+        Verb::Explain(_) => "explain",
+        Verb::Schema(_) => "schema",
+        Verb::Completions(_) => "completions",
+        Verb::Man => "man",
+    }
+}

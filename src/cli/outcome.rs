@@ -1,0 +1,127 @@
+//! What a command ended with, before anything is printed.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::engine::code::{Code, Refusal};
+
+/// The result of a command: one reason, named fields for machines, text for people.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The command, as it stands in `schema`.
+    pub(crate) command: &'static str,
+    /// The reason; its class is the exit code.
+    pub(crate) code: Code,
+    /// Why not, where the reason is not `OK`.
+    pub(crate) refusal: Option<Refusal>,
+    /// What to do next where all is well and there is something to do.
+    pub(crate) next_step: Option<String>,
+    /// The fields of the JSON object.
+    pub(crate) fields: Map<String, Value>,
+    /// Standard output in text format.
+    pub(crate) text: String,
+    /// Standard error in text format, a summary for people.
+    pub(crate) summary: String,
+    /// Standard output in both formats, instead of all that (`permit canonicalize`, `permit schema`).
+    pub(crate) raw: Option<Vec<u8>>,
+    /// What the caller should know beside the result.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Outcome {
+    /// Begins a result that is well.
+    pub(crate) fn ok(command: &'static str) -> Self {
+        Self {
+            command,
+            code: Code::Ok,
+            refusal: None,
+            next_step: None,
+            fields: Map::new(),
+            text: String::new(),
+            summary: String::new(),
+            raw: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Begins a result that is a "no".
+    pub(crate) fn refused(command: &'static str, refusal: Refusal) -> Self {
+        let mut outcome = Self::ok(command);
+        outcome.refuse(refusal);
+        outcome
+    }
+
+    /// Turns the result into a "no"; what was found stays in its fields.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.code = refusal.code;
+        self.refusal = Some(refusal);
+    }
+
+    /// Makes a result that is exactly these bytes on standard output, in both formats.
+    pub(crate) fn raw(command: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            raw: Some(bytes.into()),
+            ..Self::ok(command)
+        }
+    }
+
+    /// Sets a field of the JSON object.
+    pub(crate) fn field(mut self, name: &str, value: impl Serialize) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// Sets a field of the JSON object.
+    pub(crate) fn set(&mut self, name: &str, value: impl Serialize) {
+        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        self.fields.insert(name.to_owned(), value);
+    }
+
+    /// Sets standard output in text format.
+    pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
+
+    /// Sets the summary for people on standard error.
+    pub(crate) fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = summary.into();
+        self
+    }
+
+    /// Sets what to do next.
+    pub(crate) fn next(mut self, step: impl Into<String>) -> Self {
+        self.next_step = Some(step.into());
+        self
+    }
+
+    /// What to do next: the refusal's step, else the result's own.
+    pub(crate) fn next_step(&self) -> Option<&str> {
+        match &self.refusal {
+            Some(refusal) => Some(refusal.next_step()),
+            None => self.next_step.as_deref(),
+        }
+    }
+
+    /// The one JSON object.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut object = self.fields.clone();
+        let schema = format!("permit.result.{}.v1", self.command);
+        object.insert("schema".to_owned(), schema.into());
+        object.insert("reason".to_owned(), self.code.name().into());
+        object.insert("next_step".to_owned(), self.next_step().into());
+        if let Some(refusal) = &self.refusal {
+            object.insert("message".to_owned(), refusal.message.as_str().into());
+            let details: Map<String, Value> = refusal
+                .details
+                .iter()
+                .map(|(name, value)| (name.clone(), value.as_str().into()))
+                .collect();
+            object.insert("details".to_owned(), details.into());
+        }
+        if !self.warnings.is_empty() {
+            object.insert("warnings".to_owned(), self.warnings.clone().into());
+        }
+        object.into()
+    }
+}

@@ -1,0 +1,34 @@
+//! `permit schema NAME`: the JSON Schema of each document, from the types that read it.
+
+use schemars::schema_for;
+
+use super::args::SchemaArgs;
+use super::checkpoint::Checkpoint;
+use super::outcome::Outcome;
+use crate::engine::permit::Permit;
+use crate::engine::policy::Document;
+use crate::engine::request::Request;
+
+type Maker = fn() -> schemars::Schema;
+
+const SCHEMAS: &[(&str, Maker)] = &[
+    ("checkpoint", || schema_for!(Checkpoint)),
+    ("permit", || schema_for!(Permit)),
+    ("policy", || schema_for!(Document)),
+    ("request", || schema_for!(Request)),
+];
+
+/// The documents that have a schema.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SCHEMAS.iter().map(|(name, _)| *name)
+}
+
+pub(crate) fn run(args: &SchemaArgs) -> Outcome {
+    let schema = SCHEMAS
+        .iter()
+        .find(|(name, _)| *name == args.name)
+        .map(|(_, make)| make());
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    Outcome::raw("schema", text)
+}

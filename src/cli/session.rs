@@ -1,0 +1,280 @@
+//! What every command that needs a repository begins with: the repository, its trust root and its role.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::args::{Format, Global};
+use super::fault;
+use crate::engine::code::{Code, Refusal};
+use crate::engine::digest::CommitSha;
+use crate::engine::policy::Policy;
+use crate::git::{self, CommitId, EntryKind, History, ObjectId, Repository, Snapshot};
+
+/// The largest governed file, in bytes (core.md section 1).
+pub(crate) const MAX_GOVERNED: u64 = 8 << 20;
+
+const POLICY_FOLDER: &str = "governance/policy";
+
+/// A repository with what its configuration says of trust.
+pub(crate) struct Session {
+    pub(crate) repository: Repository,
+    pub(crate) format: Format,
+    governed_ref: Option<GovernedRef>,
+    role: Role,
+    /// Policies that were parsed, by the id of their bytes.
+    policies: RefCell<BTreeMap<ObjectId, Rc<Policy>>>,
+}
+
+struct GovernedRef {
+    name: String,
+    tip: CommitId,
+}
+
+/// Which half of the work this repository's user may do (core.md section 2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Both,
+    Supervisor,
+    Executor,
+}
+
+/// What somebody is about to do, as far as `permit.role` separates it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Issue, open, record.
+    Supervise,
+    /// Use, execute.
+    Execute,
+}
+
+/// A governed commit: what it holds and the policy there.
+pub(crate) struct Governed<'s> {
+    pub(crate) commit: CommitId,
+    pub(crate) snapshot: Snapshot<'s>,
+    pub(crate) policy: Rc<Policy>,
+}
+
+impl Governed<'_> {
+    /// The commit as records name it.
+    pub(crate) fn sha(&self) -> CommitSha {
+        sha(self.commit)
+    }
+}
+
+/// A commit id as records name it.
+pub(crate) fn sha(commit: CommitId) -> CommitSha {
+    CommitSha::new(*commit.as_bytes())
+}
+
+/// A commit that a record names, as Git finds it.
+pub(crate) fn commit_id(sha: CommitSha) -> CommitId {
+    CommitId::new(*sha.as_bytes())
+}
+
+impl Session {
+    /// Opens the repository that the arguments, `GIT_DIR` or the working directory name.
+    pub(crate) fn open(global: &Global) -> Result<Self, Refusal> {
+        let git_dir = env::var_os("GIT_DIR").map(PathBuf::from);
+        let (start, git_dir) = match &global.repository {
+            Some(path) => (path.as_path(), None),
+            None => (Path::new("."), git_dir.as_deref()),
+        };
+        let repository = Repository::open(start, git_dir)?;
+        let name = match &global.governed_ref {
+            Some(name) => Some(name.clone()),
+            None => repository.config_string("permit.governedRef")?,
+        };
+        let governed_ref = name
+            .map(|name| governed_ref(&repository, name))
+            .transpose()?;
+        let role = match repository.config_string("permit.role")?.as_deref() {
+            None => Role::Both,
+            Some("supervisor") => Role::Supervisor,
+            Some("executor") => Role::Executor,
+            Some(other) => {
+                return Err(fault::input(format!("`permit.role` is `{other}`"))
+                    .next("git config permit.role supervisor, or executor, or unset it"));
+            }
+        };
+        Ok(Self {
+            repository,
+            format: global.format,
+            governed_ref,
+            role,
+            policies: RefCell::default(),
+        })
+    }
+
+    /// The governed ref's name, as output shows it.
+    pub(crate) fn governed_ref(&self) -> Option<&str> {
+        self.governed_ref
+            .as_ref()
+            .map(|governed| governed.name.as_str())
+    }
+
+    /// The governed ref's first-parent history, for many questions about it.
+    pub(crate) fn governed_history(&self) -> Option<History<'_>> {
+        self.governed_ref
+            .as_ref()
+            .map(|governed| self.repository.history(governed.tip))
+    }
+
+    /// Refuses what the repository's role does not cover.
+    pub(crate) fn allow(&self, act: Act) -> Result<(), Refusal> {
+        let (role, what) = match (self.role, act) {
+            (Role::Executor, Act::Supervise) => ("executor", "issue, open or record"),
+            (Role::Supervisor, Act::Execute) => ("supervisor", "use or execute"),
+            (Role::Both, _)
+            | (Role::Supervisor, Act::Supervise)
+            | (Role::Executor, Act::Execute) => {
+                return Ok(());
+            }
+        };
+        Err(Refusal::new(
+            Code::RoleForbidden,
+            format!("the repository's role `{role}` may not {what}"),
+        ))
+    }
+
+    /// Finds the commit of a revision and refuses it where it is not governed.
+    pub(crate) fn governed_commit(&self, rev: &str) -> Result<CommitId, Refusal> {
+        let commit = self.repository.resolve(rev)?;
+        if let Some(governed) = &self.governed_ref {
+            let history = self.governed_history();
+            let position = history
+                .map(|mut h| h.position(commit))
+                .transpose()?
+                .flatten();
+            if position.is_none() {
+                return Err(not_governed(commit, &governed.name));
+            }
+        }
+        Ok(commit)
+    }
+
+    /// Reads the policy of the governed commit that a revision names.
+    pub(crate) fn govern(&self, rev: &str) -> Result<Governed<'_>, Refusal> {
+        self.govern_commit(self.governed_commit(rev)?)
+    }
+
+    /// Reads the policy of a commit that is known to be governed.
+    pub(crate) fn govern_commit(&self, commit: CommitId) -> Result<Governed<'_>, Refusal> {
+        let snapshot = self.repository.snapshot(commit)?;
+        let policy = self.read_policy(&snapshot)?;
+        Ok(Governed {
+            commit,
+            snapshot,
+            policy,
+        })
+    }
+
+    /// Reads the one policy document of a commit.
+    pub(crate) fn read_policy(&self, snapshot: &Snapshot<'_>) -> Result<Rc<Policy>, Refusal> {
+        const REMEMBERED: usize = 64;
+        let (path, entry) = policy_entry(snapshot)?;
+        if !matches!(entry.kind, EntryKind::File | EntryKind::Executable) {
+            return Err(Refusal::new(
+                Code::InvalidPolicy,
+                format!("`{path}` is {}, not a file", entry.kind.describe()),
+            ));
+        }
+        if let Some(policy) = self.policies.borrow().get(&entry.id) {
+            return Ok(Rc::clone(policy));
+        }
+        let blob = snapshot
+            .blob(entry.id, &path, MAX_GOVERNED)
+            .map_err(fault::governed(Code::InvalidPolicy))?;
+        let policy = Rc::new(Policy::parse(&blob.bytes)?);
+        let mut policies = self.policies.borrow_mut();
+        if policies.len() >= REMEMBERED {
+            policies.clear();
+        }
+        policies.insert(entry.id, Rc::clone(&policy));
+        Ok(policy)
+    }
+
+    /// Names the governance files whose copy in the work tree differs from the governed commit.
+    pub(crate) fn work_tree_warnings(&self, governed: &Governed<'_>) -> Vec<String> {
+        let Some(root) = self.repository.work_dir() else {
+            return Vec::new();
+        };
+        let mut paths = vec!["governance/principals.json".to_owned()];
+        if let Ok((path, _)) = policy_entry(&governed.snapshot) {
+            paths.push(path);
+        }
+        let differs = |path: &String| {
+            let committed = governed.snapshot.file(path, MAX_GOVERNED).ok().flatten();
+            let found = std::fs::read(root.join(path)).ok();
+            committed.map(|blob| blob.bytes) != found
+        };
+        paths
+            .into_iter()
+            .filter(differs)
+            .map(|path| {
+                format!(
+                    "`{path}` in the work tree differs from the governed commit {}, which alone counts",
+                    governed.commit
+                )
+            })
+            .collect()
+    }
+}
+
+/// Says that a commit is not on the governed ref's first-parent chain.
+pub(crate) fn not_governed(commit: CommitId, name: &str) -> Refusal {
+    Refusal::new(
+        Code::CommitNotGoverned,
+        format!("commit {commit} is not on the first-parent chain of `{name}`"),
+    )
+}
+
+fn governed_ref(repository: &Repository, name: String) -> Result<GovernedRef, Refusal> {
+    let full = if name.starts_with("refs/") {
+        name
+    } else {
+        format!("refs/heads/{name}")
+    };
+    let tip = repository.ref_target(&full)?.ok_or_else(|| {
+        Refusal::new(
+            Code::CommitNotGoverned,
+            format!("the governed ref `{full}` does not exist"),
+        )
+    })?;
+    Ok(GovernedRef { name: full, tip })
+}
+
+/// Finds the one policy document of a commit.
+fn policy_entry(snapshot: &Snapshot<'_>) -> Result<(String, git::Entry), Refusal> {
+    let missing = || {
+        Refusal::new(
+            Code::PolicyMissing,
+            format!(
+                "commit {} holds no `{POLICY_FOLDER}/*.policy.json`",
+                snapshot.commit()
+            ),
+        )
+    };
+    let listed = snapshot
+        .list(POLICY_FOLDER)
+        .map_err(fault::governed(Code::InvalidPolicy))?;
+    let mut found = listed
+        .into_iter()
+        .filter(|entry| entry.name.ends_with(b".policy.json"))
+        .map(|entry| {
+            (
+                format!("{POLICY_FOLDER}/{}", String::from_utf8_lossy(&entry.name)),
+                entry,
+            )
+        });
+    let first = found.next().ok_or_else(missing)?;
+    if let Some((other, _)) = found.next() {
+        return Err(Refusal::new(
+            Code::InvalidPolicy,
+            format!("two policy documents: `{}` and `{other}`", first.0),
+        ));
+    }
+    Ok(first)
+}

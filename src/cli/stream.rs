@@ -1,0 +1,306 @@
+//! One audit stream as commands use it: its tip, a walk back from it, and appending what was derived from the tip.
+
+use std::ops::ControlFlow;
+use std::thread;
+use std::time::Duration;
+
+use super::fault;
+use super::progress::Progress;
+use super::session::Session;
+use crate::engine::chain::{Event, Expectation, Fault, Order, SealedEvent, Tip, Verdict, Verifier};
+use crate::engine::code::{Code, Refusal};
+use crate::engine::text::stream_id_fault;
+use crate::git::{self, CommitId, EventFault, Repository, StreamRef, event_commit_bytes};
+
+/// The refs under which streams stand.
+pub(crate) const STREAMS: &str = "refs/permit/streams/";
+
+/// How often an append is derived again on a tip that another writer moved, before `CONTENTION`.
+const TRIES: u32 = 200;
+
+/// A stream of a repository.
+pub(crate) struct Stream<'r> {
+    pub(crate) id: String,
+    repository: &'r Repository,
+    reference: StreamRef<'r>,
+}
+
+/// The newest event of a stream and the commit that holds it.
+#[derive(Debug, Clone)]
+pub(crate) struct At {
+    pub(crate) commit: CommitId,
+    pub(crate) tip: Tip,
+}
+
+/// What an append left behind.
+pub(crate) struct Appended<T> {
+    /// The newest event now.
+    pub(crate) at: At,
+    /// The commits of the events that were appended, in their order.
+    pub(crate) commits: Vec<CommitId>,
+    /// What the derivation returned beside the events.
+    pub(crate) derived: T,
+}
+
+impl<'r> Stream<'r> {
+    /// Names a stream, whether it exists or not.
+    pub(crate) fn new(session: &'r Session, id: &str) -> Result<Self, Refusal> {
+        if let Some(what) = stream_id_fault(id) {
+            return Err(fault::input(format!("the stream id `{id}` {what}")));
+        }
+        let repository = &session.repository;
+        Ok(Self {
+            id: id.to_owned(),
+            repository,
+            reference: repository.stream(&format!("{STREAMS}{id}"))?,
+        })
+    }
+
+    /// Every stream of the repository, by id.
+    pub(crate) fn all(session: &'r Session) -> Result<Vec<Self>, Refusal> {
+        session
+            .repository
+            .refs_with_prefix(STREAMS)?
+            .into_iter()
+            .map(|(name, _)| Self::new(session, name.strip_prefix(STREAMS).unwrap_or(&name)))
+            .collect()
+    }
+
+    /// The newest event, or nothing where the stream does not exist. Checks that event and no other.
+    pub(crate) fn tip(&self) -> Result<Option<At>, Refusal> {
+        let Some(commit) = self.tip_commit()? else {
+            return Ok(None);
+        };
+        let found = self
+            .reference
+            .read_event(commit)
+            .map_err(|f| self.unreadable(commit, &f))?;
+        let event = Event::read_commit(found.message(), found.time(), found.parent().is_some())
+            .map_err(|what| self.chain(Verdict::Malformed, &what))?;
+        if !event.hash_fits() {
+            return Err(self.chain(
+                Verdict::Tampered,
+                &format!("event {} does not match its recorded hash", event.sequence),
+            ));
+        }
+        let tip = event.tip();
+        if tip.stream_id != self.id {
+            let what = format!("its newest event belongs to the stream `{}`", tip.stream_id);
+            return Err(self.chain(Verdict::Tampered, &what));
+        }
+        Ok(Some(At { commit, tip }))
+    }
+
+    /// The newest event's commit, unread.
+    pub(crate) fn tip_commit(&self) -> Result<Option<CommitId>, Refusal> {
+        let commit = self.reference.tip()?;
+        if let Some(commit) = commit {
+            self.repository.remember(&self.id, commit);
+        }
+        Ok(commit)
+    }
+
+    /// The newest event of a stream that has to exist.
+    pub(crate) fn existing_tip(&self) -> Result<At, Refusal> {
+        self.tip()?.ok_or_else(|| self.missing())
+    }
+
+    /// Says that the stream does not exist.
+    pub(crate) fn missing(&self) -> Refusal {
+        Refusal::new(
+            Code::StreamMissing,
+            format!("the stream `{}` does not exist", self.id),
+        )
+        .next(format!(
+            "open it with `permit stream open {0}`, or fetch it: git fetch origin '{STREAMS}*:{STREAMS}*'",
+            self.id
+        ))
+    }
+
+    /// Walks from a commit back to the first event or until the visitor breaks off; verifies what it passes.
+    ///
+    /// # Errors
+    /// `OBJECT_MISSING` where an event's commit is not in the repository, and whatever the visitor refuses.
+    pub(crate) fn walk(
+        &self,
+        from: CommitId,
+        expectation: Option<Expectation>,
+        mut visit: impl FnMut(&Event<'_>, CommitId) -> Result<ControlFlow<()>, Refusal>,
+    ) -> Result<Verifier, Refusal> {
+        let mut verifier = Verifier::new(Order::Backward, Some(&self.id), expectation);
+        let mut progress = Progress::new("verifying", None);
+        for found in self.reference.walk(from) {
+            progress.step();
+            let place = verifier.next_sequence();
+            let found = match found {
+                Ok(found) => found,
+                Err((commit, EventFault::Missing)) => {
+                    return Err(self.unreadable(commit, &EventFault::Missing));
+                }
+                Err((commit, fault)) => {
+                    verifier.note(
+                        Verdict::Malformed,
+                        place,
+                        format!("commit {commit}: {fault}"),
+                    );
+                    break;
+                }
+            };
+            let read = Event::read_commit(found.message(), found.time(), found.parent().is_some());
+            match read {
+                Ok(event) => {
+                    verifier.see(&event);
+                    if visit(&event, found.id())?.is_break() {
+                        break;
+                    }
+                }
+                Err(what) => {
+                    // What a broken event says of itself counts for nothing; what it hides behind it is not looked at.
+                    verifier.note(
+                        Verdict::Malformed,
+                        place,
+                        format!("commit {}: {what}", found.id()),
+                    );
+                    break;
+                }
+            }
+        }
+        Ok(verifier)
+    }
+
+    /// Appends what is derived from the newest event; derives again where another writer was faster.
+    ///
+    /// # Errors
+    /// Whatever the derivation refuses; `CONTENTION` where others won every try.
+    pub(crate) fn append<T>(
+        &self,
+        mut derive: impl FnMut(Option<&At>) -> Result<(Vec<SealedEvent>, T), Refusal>,
+    ) -> Result<Appended<T>, Refusal> {
+        for turn in 0..TRIES {
+            let before = self.tip()?;
+            let (events, derived) = derive(before.as_ref())?;
+            match self.append_once(before, &events) {
+                Ok((at, commits)) => {
+                    let at = at.ok_or_else(|| self.missing())?;
+                    return Ok(Appended {
+                        at,
+                        commits,
+                        derived,
+                    });
+                }
+                Err(git::Error::Moved) => back_off(turn),
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Refusal::new(
+            Code::Contention,
+            format!(
+                "other writers won every one of {TRIES} tries to append to `{}`",
+                self.id
+            ),
+        ))
+    }
+
+    /// Appends events, durably, in one compare-and-swap; returns the newest event then and the new commits.
+    fn append_once(
+        &self,
+        before: Option<At>,
+        events: &[SealedEvent],
+    ) -> Result<(Option<At>, Vec<CommitId>), git::Error> {
+        let Some(last) = events.last() else {
+            return Ok((before, Vec::new()));
+        };
+        let tip = before.map(|at| at.commit);
+        let mut parent = tip;
+        let (mut commits, mut ids) = (Vec::new(), Vec::new());
+        for event in events {
+            let bytes = event_commit_bytes(parent, event.sequence(), event.message().as_bytes());
+            let id = git::event_commit_id(&bytes);
+            parent = Some(id);
+            commits.push(bytes);
+            ids.push(id);
+        }
+        let commit = self.reference.append(tip, &commits)?;
+        if tip.is_none() {
+            self.repository.remember(&self.id, commit);
+        }
+        let at = At {
+            commit,
+            tip: last.tip(),
+        };
+        Ok((Some(at), ids))
+    }
+
+    /// The artifact bytes of an event whose commit is known.
+    pub(crate) fn artifact(&self, commit: CommitId) -> Result<Vec<u8>, Refusal> {
+        let found = self
+            .reference
+            .read_event(commit)
+            .map_err(|f| self.unreadable(commit, &f))?;
+        Ok(Event::artifact_of(found.message())
+            .unwrap_or_default()
+            .to_vec())
+    }
+
+    /// Refuses to open a stream that exists, or that existed here and is gone.
+    pub(crate) fn refuse_reopening(&self) -> Result<(), Refusal> {
+        if self.reference.tip()?.is_some() {
+            return Err(Refusal::new(
+                Code::StreamExists,
+                format!("the stream `{}` exists", self.id),
+            ));
+        }
+        if self.repository.known(&self.id) {
+            return Err(Refusal::new(
+                Code::StreamLost,
+                format!(
+                    "the stream `{}` existed in this repository and its ref is gone",
+                    self.id
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, commit: CommitId, fault: &EventFault) -> Refusal {
+        match fault {
+            EventFault::Missing => Refusal::new(
+                Code::ObjectMissing,
+                format!(
+                    "commit {commit} of the stream `{}` is not in the repository",
+                    self.id
+                ),
+            ),
+            EventFault::Unreadable(_) | EventFault::Form(_) => {
+                self.chain(Verdict::Malformed, &format!("commit {commit}: {fault}"))
+            }
+        }
+    }
+
+    fn chain(&self, verdict: Verdict, what: &str) -> Refusal {
+        Refusal::new(
+            verdict.code(),
+            format!("the stream `{}` is broken: {what}", self.id),
+        )
+    }
+
+    /// The reason for a fault in the chain.
+    pub(crate) fn broken(&self, fault: &Fault) -> Refusal {
+        Refusal::new(
+            fault.verdict.code(),
+            format!(
+                "the stream `{}` is broken at event {}: {}",
+                self.id, fault.sequence, fault.detail
+            ),
+        )
+    }
+}
+
+/// Waits a little longer with every lost try, and not as long as the neighbour does.
+fn back_off(turn: u32) {
+    let spread = std::process::id().wrapping_mul(2_654_435_761) >> 22;
+    let longest = 200_u32.saturating_mul(turn.min(20).saturating_add(1));
+    thread::sleep(Duration::from_micros(u64::from(
+        longest.saturating_add(spread),
+    )));
+}

@@ -1,0 +1,140 @@
+//! `permit stream open|list|export`.
+
+use std::fs;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::args::{StreamExportArgs, StreamOpenArgs, StreamVerb};
+use super::outcome::Outcome;
+use super::render::{DIM, GOOD, paint};
+use super::session::{Act, Governed, Session};
+use super::stream::{At, Stream};
+use super::{fault, files};
+use crate::engine::chain::SealedEvent;
+use crate::engine::code::Refusal;
+use crate::git::CommitId;
+
+pub(crate) fn run(session: &Session, verb: &StreamVerb) -> Result<Outcome, Refusal> {
+    match verb {
+        StreamVerb::Open(args) => open(session, args),
+        StreamVerb::List => list(session),
+        StreamVerb::Export(args) => export(session, args),
+    }
+}
+
+fn open(session: &Session, args: &StreamOpenArgs) -> Result<Outcome, Refusal> {
+    let governed = session.govern(&args.at)?;
+    let stream = Stream::new(session, &args.stream)?;
+    let at = open_at(session, &stream, &governed)?;
+    let line = format!(
+        "{} {} at {}\n",
+        paint(GOOD, "opened"),
+        stream.id,
+        at.tip.event_hash
+    );
+    Ok(point(Outcome::ok("stream.open"), &at).text(line))
+}
+
+/// Opens a stream under a governed commit's policy.
+pub(crate) fn open_at(
+    session: &Session,
+    stream: &Stream<'_>,
+    governed: &Governed<'_>,
+) -> Result<At, Refusal> {
+    session.allow(Act::Supervise)?;
+    let appended = stream.append(|_| {
+        stream.refuse_reopening()?;
+        let opened = SealedEvent::open(&stream.id, governed.policy.hash(), governed.sha())?;
+        Ok((vec![opened], ()))
+    })?;
+    Ok(appended.at)
+}
+
+fn point(outcome: Outcome, at: &At) -> Outcome {
+    outcome
+        .field("stream_id", &at.tip.stream_id)
+        .field("sequence", at.tip.sequence)
+        .field("event_hash", at.tip.event_hash)
+        .field("commit", at.commit.to_string())
+}
+
+fn list(session: &Session) -> Result<Outcome, Refusal> {
+    let (mut streams, mut text) = (Vec::new(), String::new());
+    for stream in Stream::all(session)? {
+        let at = stream.existing_tip()?;
+        text.push_str(&format!(
+            "{} event {} {}\n",
+            stream.id,
+            at.tip.sequence,
+            paint(DIM, &at.tip.event_hash.to_string())
+        ));
+        streams.push(json!({
+            "stream_id": stream.id,
+            "sequence": at.tip.sequence,
+            "event_hash": at.tip.event_hash,
+            "commit": at.commit.to_string(),
+        }));
+    }
+    Ok(Outcome::ok("stream.list")
+        .field("streams", streams)
+        .text(text))
+}
+
+/// Verifies the stream, then writes its events; nothing is written of a stream that is broken.
+fn export(session: &Session, args: &StreamExportArgs) -> Result<Outcome, Refusal> {
+    let stream = Stream::new(session, &args.stream)?;
+    let at = stream.existing_tip()?;
+    let mut commits = Vec::new();
+    let verifier = stream.walk(at.commit, None, |_, commit| {
+        commits.push(commit);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    verifier.finish().map_err(|fault| stream.broken(&fault))?;
+    commits.reverse();
+    let outcome = point(Outcome::ok("stream.export"), &at);
+    let count = commits.len();
+    if let Some(path) = &args.to.jsonl {
+        if path.as_os_str() == "-" {
+            let mut lines = Vec::new();
+            write_lines(&stream, &commits, &mut lines, path)?;
+            return Ok(Outcome::raw("stream.export", lines));
+        }
+        let mut file = fs::File::create(path)
+            .map(std::io::BufWriter::new)
+            .map_err(|error| fault::io(path, &error))?;
+        write_lines(&stream, &commits, &mut file, path)?;
+        file.into_inner()
+            .map_err(std::io::IntoInnerError::into_error)
+            .and_then(|file| file.sync_all())
+            .map_err(|error| fault::io(path, &error))?;
+        return Ok(outcome.text(format!("{count} events written to {}\n", path.display())));
+    }
+    let root = args.to.dir.as_deref().unwrap_or(Path::new("."));
+    let folder = root.join("audit/streams").join(&stream.id);
+    for (sequence, commit) in commits.iter().enumerate() {
+        let artifact = stream.artifact(*commit)?;
+        let path = folder.join(format!("{sequence}.audit.json"));
+        if fs::read(&path).ok().as_ref() != Some(&artifact) {
+            files::create(&path, &artifact)?;
+        }
+    }
+    Ok(outcome.text(format!("{count} events written to {}\n", folder.display())))
+}
+
+fn write_lines(
+    stream: &Stream<'_>,
+    commits: &[CommitId],
+    out: &mut impl Write,
+    path: &Path,
+) -> Result<(), Refusal> {
+    for commit in commits {
+        let artifact = stream.artifact(*commit)?;
+        out.write_all(&artifact)
+            .and_then(|()| out.write_all(b"\n"))
+            .map_err(|error| fault::io(path, &error))?;
+    }
+    out.flush().map_err(|error| fault::io(path, &error))
+}

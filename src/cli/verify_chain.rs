@@ -1,0 +1,364 @@
+//! `permit verify-chain`: one truthful verdict about a ref, a file of lines, a folder or a tree.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::VerifyChainArgs;
+use super::outcome::Outcome;
+use super::progress::Progress;
+use super::render::{BAD, DIM, GOOD, paint, safe};
+use super::session::Session;
+use super::stream::Stream;
+use super::{checkpoint, fault, files};
+use crate::engine::chain::{Event, Expectation, Fault, MAX_EVENT, Order, Verdict, Verifier};
+use crate::engine::code::Refusal;
+use crate::engine::digest::EventHash;
+
+/// What was found out about one chain.
+#[derive(Debug, Serialize)]
+struct Finding {
+    stream_id: String,
+    verdict: Verdict,
+    events: u64,
+    tip: Option<EventHash>,
+    checked: Vec<&'static str>,
+    unchecked: Vec<&'static str>,
+    fault: Option<Fault>,
+}
+
+/// Where a chain is read from.
+enum Source<'a> {
+    Ref,
+    Lines(&'a Path),
+    Folder(&'a Path),
+    Tree(&'a str),
+}
+
+pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<Outcome, Refusal> {
+    let (expectation, stream) = expectation(args)?;
+    if args.all {
+        let session = needed(session)?;
+        let findings = Stream::all(session)?
+            .iter()
+            .map(|stream| verify_ref(stream, None))
+            .collect::<Result<Vec<_>, _>>()?;
+        return Ok(all(findings));
+    }
+    let source = match (&args.jsonl, &args.dir, &args.tree) {
+        (Some(path), _, _) => Source::Lines(path),
+        (_, Some(path), _) => Source::Folder(path),
+        (_, _, Some(place)) => Source::Tree(place),
+        (None, None, None) => Source::Ref,
+    };
+    let finding = match source {
+        Source::Ref => {
+            let stream_id = stream.as_deref().unwrap_or(&args.stream);
+            if stream_id != args.stream && args.stream != "main" {
+                return Err(fault::input(format!(
+                    "the checkpoint is one of the stream `{stream_id}`"
+                )));
+            }
+            verify_ref(&Stream::new(needed(session)?, stream_id)?, expectation)?
+        }
+        Source::Lines(path) => finding(
+            &[],
+            verify_lines(
+                path,
+                Verifier::new(Order::Forward, stream.as_deref(), expectation),
+            )?,
+            expectation,
+        ),
+        Source::Folder(path) => {
+            let verifier = Verifier::new(Order::Forward, stream.as_deref(), expectation);
+            finding(&["file_names"], verify_folder(path, verifier)?, expectation)
+        }
+        Source::Tree(place) => {
+            let verifier = Verifier::new(Order::Forward, stream.as_deref(), expectation);
+            finding(
+                &["file_names"],
+                verify_tree(needed(session)?, place, verifier)?,
+                expectation,
+            )
+        }
+    };
+    Ok(one(finding))
+}
+
+/// Whether the arguments need a repository at all.
+pub(crate) fn needs_repository(args: &VerifyChainArgs) -> bool {
+    args.jsonl.is_none() && args.dir.is_none()
+}
+
+fn needed(session: Option<&Session>) -> Result<&Session, Refusal> {
+    session.ok_or_else(|| fault::input("a repository is needed"))
+}
+
+/// The point that the chain must have had, and its stream where a checkpoint names it.
+fn expectation(args: &VerifyChainArgs) -> Result<(Option<Expectation>, Option<String>), Refusal> {
+    if let Some(path) = &args.checkpoint {
+        let point = checkpoint::read(path)?;
+        let expectation = Expectation {
+            sequence: Some(point.sequence),
+            event_hash: point.event_hash,
+        };
+        return Ok((Some(expectation), Some(point.stream_id)));
+    }
+    let Some(text) = &args.expect_tip else {
+        return Ok((None, None));
+    };
+    let event_hash = text
+        .parse()
+        .map_err(|error| fault::input(format!("the expected tip {error}")))?;
+    let expectation = Expectation {
+        sequence: None,
+        event_hash,
+    };
+    Ok((Some(expectation), None))
+}
+
+fn verify_ref(stream: &Stream<'_>, expectation: Option<Expectation>) -> Result<Finding, Refusal> {
+    let Some(commit) = stream.tip_commit()? else {
+        return Err(stream.missing());
+    };
+    let verifier = stream.walk(commit, expectation, |_, _| Ok(ControlFlow::Continue(())))?;
+    let mut finding = finding(&["commit_form"], verifier, expectation);
+    finding.stream_id.clone_from(&stream.id);
+    Ok(finding)
+}
+
+fn verify_lines(path: &Path, mut verifier: Verifier) -> Result<Verifier, Refusal> {
+    let mut lines = files::Lines::new(files::open(path)?, MAX_EVENT);
+    let mut line = Vec::new();
+    let mut progress = Progress::new("verifying", None);
+    while lines
+        .next(&mut line)
+        .map_err(|error| fault::io(path, &error))?
+    {
+        progress.step();
+        show(&mut verifier, &line);
+        if verifier.is_decided() {
+            break;
+        }
+    }
+    Ok(verifier)
+}
+
+/// Shows the bytes of one event to the verifier; bytes that are no event are a fault at the place where one stands.
+fn show(verifier: &mut Verifier, bytes: &[u8]) {
+    match Event::read(bytes) {
+        Ok(event) => verifier.see(&event),
+        Err(what) => verifier.note(Verdict::Malformed, verifier.next_sequence(), what),
+    }
+}
+
+fn verify_folder(path: &Path, mut verifier: Verifier) -> Result<Verifier, Refusal> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|error| fault::io(path, &error))? {
+        let entry = entry.map_err(|error| fault::io(path, &error))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    let mut progress = Progress::new("verifying", None);
+    for (sequence, name) in in_order(names) {
+        progress.step();
+        let file = path.join(&name);
+        let plain = std::fs::symlink_metadata(&file).map_err(|error| fault::io(&file, &error))?;
+        if plain.is_file() {
+            let bytes = files::read(&file, MAX_EVENT)?;
+            show_file(&mut verifier, sequence, &name, &bytes);
+        } else {
+            let what = format!("`{name}` is not a file");
+            verifier.note(Verdict::Malformed, verifier.next_sequence(), what);
+        }
+        if verifier.is_decided() {
+            break;
+        }
+    }
+    Ok(verifier)
+}
+
+fn verify_tree(
+    session: &Session,
+    place: &str,
+    mut verifier: Verifier,
+) -> Result<Verifier, Refusal> {
+    let (rev, path) = place
+        .split_once(':')
+        .ok_or_else(|| fault::input(format!("`{place}` is not `REV:PATH`")))?;
+    let path = path.trim_matches('/');
+    let snapshot = session
+        .repository
+        .snapshot(session.repository.resolve(rev)?)?;
+    if !path.is_empty() && snapshot.entry(path)?.is_none() {
+        return Err(fault::input(format!(
+            "commit {} holds no `{path}`",
+            snapshot.commit()
+        )));
+    }
+    let names = snapshot
+        .list(path)?
+        .iter()
+        .map(|entry| String::from_utf8_lossy(&entry.name).into_owned())
+        .collect();
+    let limit = u64::try_from(MAX_EVENT).unwrap_or(u64::MAX);
+    let mut progress = Progress::new("verifying", None);
+    for (sequence, name) in in_order(names) {
+        progress.step();
+        let file = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}/{name}")
+        };
+        match snapshot.file(&file, limit) {
+            Ok(Some(blob)) => show_file(&mut verifier, sequence, &name, &blob.bytes),
+            Ok(None) => {}
+            Err(
+                error @ (crate::git::Error::NotRegular { .. } | crate::git::Error::TooLarge { .. }),
+            ) => {
+                verifier.note(
+                    Verdict::Malformed,
+                    verifier.next_sequence(),
+                    error.to_string(),
+                );
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if verifier.is_decided() {
+            break;
+        }
+    }
+    Ok(verifier)
+}
+
+/// The event files of a folder by sequence; files of other names are not part of the stream.
+fn in_order(names: Vec<String>) -> Vec<(Option<u64>, String)> {
+    let mut files: Vec<_> = names
+        .into_iter()
+        .filter(|name| name.ends_with(".audit.json"))
+        .map(|name| {
+            let digits = name.strip_suffix(".audit.json").unwrap_or_default();
+            let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            let sequence = plain.then(|| digits.parse().ok()).flatten();
+            (sequence, name)
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn show_file(verifier: &mut Verifier, sequence: Option<u64>, name: &str, bytes: &[u8]) {
+    let event = Event::read(bytes);
+    if event
+        .as_ref()
+        .is_ok_and(|event| Some(event.sequence) != sequence)
+    {
+        let what = format!("`{name}` does not hold the event of its name");
+        verifier.note(Verdict::Malformed, verifier.next_sequence(), what);
+    } else {
+        show(verifier, bytes);
+    }
+}
+
+fn finding(more: &[&'static str], verifier: Verifier, expectation: Option<Expectation>) -> Finding {
+    let mut checked = vec![
+        "bytes",
+        "canonical_form",
+        "hashes",
+        "links",
+        "sequence",
+        "stream_id",
+    ];
+    checked.extend(more);
+    // A chain says nothing of whether its decisions are right: `permit replay` does.
+    let mut unchecked = vec!["decisions"];
+    if expectation.is_some() {
+        checked.push("tip");
+    } else {
+        unchecked.push("tip");
+    }
+    let (stream_id, tip) = verifier
+        .tip()
+        .map(|tip| (tip.stream_id.clone(), tip.event_hash))
+        .unzip();
+    let events = verifier.events();
+    let (verdict, fault) = match verifier.finish() {
+        Ok(_) => (Verdict::Valid, None),
+        Err(fault) => (fault.verdict, Some(fault)),
+    };
+    Finding {
+        stream_id: stream_id.unwrap_or_default(),
+        verdict,
+        events,
+        tip,
+        checked,
+        unchecked,
+        fault,
+    }
+}
+
+impl Finding {
+    fn refusal(&self) -> Option<Refusal> {
+        let fault = self.fault.as_ref()?;
+        Some(Refusal::new(
+            self.verdict.code(),
+            format!("event {}: {}", fault.sequence, fault.detail),
+        ))
+    }
+
+    fn text(&self) -> String {
+        let style = if self.fault.is_none() { GOOD } else { BAD };
+        let tip = self
+            .tip
+            .map_or_else(|| "none".to_owned(), |tip| tip.to_string());
+        format!(
+            "{} {} {} events, tip {tip}\n{}\n",
+            paint(style, self.verdict.word()),
+            safe(&self.stream_id),
+            self.events,
+            paint(
+                DIM,
+                &format!(
+                    "  checked {}; not checked {}",
+                    self.checked.join(", "),
+                    self.unchecked.join(", ")
+                )
+            ),
+        )
+    }
+}
+
+fn one(finding: Finding) -> Outcome {
+    let mut outcome = Outcome::ok("verify-chain")
+        .text(finding.text())
+        .field("stream_id", &finding.stream_id)
+        .field("verdict", finding.verdict)
+        .field("events", finding.events)
+        .field("tip", finding.tip)
+        .field("checked", &finding.checked)
+        .field("unchecked", &finding.unchecked)
+        .field("fault", &finding.fault);
+    if let Some(refusal) = finding.refusal() {
+        outcome.refuse(refusal);
+    }
+    outcome
+}
+
+fn all(findings: Vec<Finding>) -> Outcome {
+    let first = findings.iter().find(|finding| finding.fault.is_some());
+    let verdict = first.map_or(Verdict::Valid, |finding| finding.verdict);
+    let events = findings
+        .iter()
+        .fold(0_u64, |sum, finding| sum.saturating_add(finding.events));
+    let mut outcome = Outcome::ok("verify-chain")
+        .text(findings.iter().map(Finding::text).collect::<String>())
+        .field("verdict", verdict)
+        .field("events", events);
+    if let Some((finding, refusal)) = first.and_then(|f| Some((f, f.refusal()?))) {
+        outcome.refuse(Refusal {
+            message: format!("stream `{}`, {}", finding.stream_id, refusal.message),
+            ..refusal
+        });
+    }
+    outcome.field("streams", findings)
+}
