@@ -235,7 +235,7 @@ pub(crate) struct SimulateArgs {
     /// Up to this sequence
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<u64>,
-    /// Exit with POLICY_MISMATCH where a decision would differ
+    /// Exit with `POLICY_MISMATCH` where a decision would differ
     #[arg(long)]
     pub(crate) fail_on_change: bool,
 }

@@ -3,7 +3,6 @@
 //! Lines that can be had without waiting form a group; the events of a group are made durable together, in one pack and
 //! one compare-and-swap. With `--atomic` the whole batch is one group, and any line that is not decided ends it all.
 
-
 use super::args::{Format, IssueArgs};
 use super::decide::{Undecided, check_actor, decide};
 use super::issue::{COMMAND, begin, issued, pending};
@@ -31,6 +30,12 @@ struct Tally {
     refused: u64,
     first: Option<Refusal>,
 }
+
+/// A request, or why the line is none.
+type Line = Result<Request, Refusal>;
+
+/// What was decided about a line.
+type Answer = Result<Derived, Undecided>;
 
 /// A line that was decided and derived, but is not durable yet.
 struct Derived {
@@ -65,11 +70,12 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
         group.push(batch.read(&line));
         let full = group.len() >= MOST || bytes >= MOST_BYTES || !lines.is_ready();
         if full && !args.atomic {
-            batch.issue(std::mem::take(&mut group), &mut tally)?;
+            batch.issue(&group, &mut tally)?;
+            group.clear();
             bytes = 0;
         }
     }
-    batch.issue(group, &mut tally)?;
+    batch.issue(&group, &mut tally)?;
     Ok(summary(session, &tally))
 }
 
@@ -80,29 +86,25 @@ struct Batch<'s> {
 }
 
 impl Batch<'_> {
-    fn read(&self, line: &[u8]) -> Result<Request, Refusal> {
+    fn read(&self, line: &[u8]) -> Line {
         let request = Request::parse(line)?;
         check_actor(&request, self.args.actor.as_deref())?;
         Ok(request)
     }
 
     /// Makes a group durable, then prints its lines.
-    fn issue(
-        &self,
-        group: Vec<Result<Request, Refusal>>,
-        tally: &mut Tally,
-    ) -> Result<(), Refusal> {
+    fn issue(&self, group: &[Line], tally: &mut Tally) -> Result<(), Refusal> {
         if group.is_empty() {
             return Ok(());
         }
-        let appended = self.stream.append(|before| self.derive(&group, before))?;
+        let appended = self.stream.append(|before| self.derive(group, before))?;
         // The event that opened the stream, if there is one, is no line's.
         let opened = appended
             .commits
             .len()
             .saturating_sub(appended.derived.iter().filter(|line| line.is_ok()).count());
         let mut commits = appended.commits.iter().skip(opened);
-        for (line, request) in appended.derived.into_iter().zip(&group) {
+        for (line, request) in appended.derived.into_iter().zip(group) {
             let outcome = match (line, request) {
                 (Ok(derived), Ok(request)) => {
                     let commit = commits.next().copied().unwrap_or(appended.at.commit);
@@ -125,9 +127,9 @@ impl Batch<'_> {
     /// Decides about every line of a group and derives its events, each on the one before it.
     fn derive(
         &self,
-        group: &[Result<Request, Refusal>],
+        group: &[Line],
         before: Option<&At>,
-    ) -> Result<(Vec<SealedEvent>, Vec<Result<Derived, Undecided>>), Refusal> {
+    ) -> Result<(Vec<SealedEvent>, Vec<Answer>), Refusal> {
         let (mut events, mut tip) =
             begin(self.stream, self.governed, before, self.args.open_stream)?;
         let opened = events.len();

@@ -83,7 +83,7 @@ pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<O
             )
         }
     };
-    Ok(one(finding))
+    Ok(one(&finding))
 }
 
 /// Whether the arguments need a repository at all.
@@ -328,7 +328,7 @@ impl Finding {
     }
 }
 
-fn one(finding: Finding) -> Outcome {
+fn one(finding: &Finding) -> Outcome {
     let mut outcome = Outcome::ok("verify-chain")
         .text(finding.text())
         .field("stream_id", &finding.stream_id)

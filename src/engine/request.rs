@@ -156,7 +156,7 @@ impl Request {
     }
 }
 
-fn refusal(fault: Fault) -> Refusal {
+fn refusal(fault: impl std::fmt::Display) -> Refusal {
     Refusal::new(
         Code::InvalidRequest,
         format!("the request is malformed at {fault}"),

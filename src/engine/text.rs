@@ -28,7 +28,7 @@ pub fn stream_id_fault(text: &str) -> Option<&'static str> {
         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'));
     if !first || !rest || text.len() > 128 {
         Some("does not match `[a-z0-9][a-z0-9._-]{0,127}`")
-    } else if text.contains("..") || text.ends_with(".lock") || text.ends_with('.') {
+    } else if text.contains("..") || text.strip_suffix(".lock").is_some() || text.ends_with('.') {
         Some("holds `..`, or ends in `.lock` or `.`")
     } else {
         None

@@ -201,7 +201,7 @@ struct Variant<'v, 'de> {
     content: Option<&'v Value<'de>>,
 }
 
-impl<'v, 'de> EnumAccess<'de> for Variant<'v, 'de> {
+impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
     type Error = Misfit;
     type Variant = Self;
 
@@ -350,7 +350,8 @@ mod tests {
     fn a_record_is_decoded_and_a_misfit_names_its_path() {
         let good = br#"{"rules":[{"id":"a","matcher":{"exact":"\u0041"}}]}"#;
         let rules: Rules = from_slice(good).unwrap();
-        assert_eq!(rules.rules[0].matcher, Matcher::Exact("A".to_owned()));
+        let matchers: Vec<_> = rules.rules.iter().map(|rule| &rule.matcher).collect();
+        assert_eq!(matchers, [&Matcher::Exact("A".to_owned())]);
         for (text, expected) in [
             (
                 r#"{"rules":[{"id":"a","matcher":{"any":true},"x":1}]}"#,

@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn accepts_exactly_what_the_writer_writes() {
         for (text, canonical) in [
-            (r#"{}"#, true),
+            ("{}", true),
             (r#"{"a":1}"#, true),
             (r#"{"a": 1}"#, false),
             (r#"{"a":1} "#, false),
@@ -297,7 +297,7 @@ mod tests {
             (r#"{"\n":1,"\t":1}"#, false),
             (r#"{"a":[1,"b",{"c":null}],"d":[],"e":{}}"#, true),
             (r#"{"a":[1,]}"#, false),
-            (r#"[]"#, false),
+            ("[]", false),
             (r#"{"a":tru}"#, false),
             (r#"{"a""#, false),
             (r#"{"a":""#, false),

@@ -329,18 +329,17 @@ fn seal(
 
 /// Hashes an event from its payload and the parts of its identity's canonical text.
 fn hash_parts(payload: &str, identity: [&str; 6]) -> EventHash {
-    let [a, b, c, d, e, f] = identity.map(str::as_bytes);
-    let payload = payload.as_bytes();
+    let [first, second, third, fourth, fifth, sixth] = identity.map(str::as_bytes);
     let parts: [&[u8]; 10] = [
         br#"{"body":{"payload":"#,
-        payload,
+        payload.as_bytes(),
         br#"},"identity":{"#,
-        a,
-        b,
-        c,
-        d,
-        e,
-        f,
+        first,
+        second,
+        third,
+        fourth,
+        fifth,
+        sixth,
         b"}}",
     ];
     EventHash::new(labelled_hash(Domain::AuditEvent.label(), &parts))

@@ -155,7 +155,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// Global unicast (2000::/3) that neither is set aside nor carries an IPv4 address inside.
+/// Global unicast (`2000::/3`) that neither is set aside nor carries an IPv4 address inside.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         [0x2001, 0..=0x01FF | 0x0DB8, ..] | [0x2002 | 0x3FFF, ..] => false,

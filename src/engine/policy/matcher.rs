@@ -95,12 +95,11 @@ impl Pattern {
     }
 
     fn matches(&self, text: &str) -> Result<bool, String> {
-        let regex = match self.compiled.get() {
-            Some(regex) => regex,
-            None => {
-                let compiled = self.compile()?;
-                self.compiled.get_or_init(|| compiled)
-            }
+        let regex = if let Some(regex) = self.compiled.get() {
+            regex
+        } else {
+            let compiled = self.compile()?;
+            self.compiled.get_or_init(|| compiled)
         };
         Ok(regex.is_match(text))
     }

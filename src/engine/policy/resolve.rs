@@ -82,7 +82,7 @@ fn winners<'p, Rank: Ord>(matched: &[&'p Rule], rank: impl Fn(&Rule) -> Rank) ->
         .collect()
 }
 
-fn unmatchable(what: String) -> Refusal {
+fn unmatchable(what: impl std::fmt::Display) -> Refusal {
     Refusal::new(
         Code::InvalidPolicy,
         format!("a rule's regex does not compile: {what}"),
