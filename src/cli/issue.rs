@@ -1,13 +1,15 @@
 //! `permit issue`: governed commit → policy → mapping → review gate → permit → event → append → print.
 
+use std::ops::ControlFlow;
+
 use super::args::IssueArgs;
 use super::decide::{Decided, Undecided, check_actor, decide};
 use super::files;
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
-use super::session::{Act, Governed, Session};
+use super::session::{Act, Governed, Session, commit_id};
 use super::stream::{At, Stream};
-use crate::engine::chain::SealedEvent;
+use crate::engine::chain::{EventType, SealedEvent, Tip};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::evaluate::Mapping;
 use crate::engine::permit::{Expiry, Permit};
@@ -25,6 +27,7 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     check_actor(&request, args.actor.as_deref())?;
     let governed = session.govern(&args.at)?;
     let stream = Stream::new(session, &args.stream)?;
+    let rollback = rollback(session, &stream, &governed)?;
     let mut outcome = match decide(&governed, &request) {
         Ok(decided) => issue(&stream, &governed, &request, &decided, args.open_stream)?,
         Err(undecided) => pending(undecided),
@@ -33,6 +36,7 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     outcome.set("governed_ref", session.governed_ref());
     outcome.set("governed_commit", governed.sha());
     outcome.warnings = session.work_tree_warnings(&governed);
+    outcome.warnings.extend(rollback);
     Ok(outcome)
 }
 
@@ -57,13 +61,45 @@ fn issue(
     ))
 }
 
+/// Says so where the governed commit is older than that of the permit before (section 2).
+fn rollback(
+    session: &Session,
+    stream: &Stream<'_>,
+    governed: &Governed<'_>,
+) -> Result<Option<String>, Refusal> {
+    let (Some(mut history), Some(at)) = (session.governed_history(), stream.tip()?) else {
+        return Ok(None);
+    };
+    let mut previous = None;
+    stream.walk(at.commit, None, |event, _| {
+        if event.kind() != Some(EventType::PermitIssued) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        previous = event
+            .payload_text("governed_commit")
+            .and_then(|text| text.parse().ok());
+        Ok(ControlFlow::Break(()))
+    })?;
+    let Some(previous) = previous.map(commit_id) else {
+        return Ok(None);
+    };
+    let here = history.position(governed.commit)?;
+    let before = history.position(previous)?;
+    Ok((here > before && before.is_some()).then(|| {
+        format!(
+            "rollback: the governed commit {} is older than {previous} of the permit before",
+            governed.commit
+        )
+    }))
+}
+
 /// The tip to derive from; where the stream is missing and may be opened, the event that opens it.
 pub(super) fn begin(
     stream: &Stream<'_>,
     governed: &Governed<'_>,
     before: Option<&At>,
     open_stream: bool,
-) -> Result<(Vec<SealedEvent>, crate::engine::chain::Tip), Refusal> {
+) -> Result<(Vec<SealedEvent>, Tip), Refusal> {
     if let Some(at) = before {
         return Ok((Vec::new(), at.tip.clone()));
     }

@@ -54,8 +54,8 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Stream(verb) => stream_command::run(&session(global)?, verb),
         Verb::Issue(args) => issue::run(&session(global)?, args),
         Verb::Eval(args) => eval::run(&session(global)?, args),
-        Verb::Verify(args) => verify::verify(&session(global)?, args),
-        Verb::Use(args) => verify::run_use(&session(global)?, args),
+        Verb::Verify(args) => Ok(verify::verify(&session(global)?, args)),
+        Verb::Use(args) => Ok(verify::run_use(&session(global)?, args)),
         Verb::Replay(args) => replay::run(&session(global)?, args),
         Verb::Simulate(args) => simulate::run(&session(global)?, args),
         Verb::VerifyChain(args) => {

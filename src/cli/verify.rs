@@ -7,21 +7,21 @@ use serde::Serialize;
 use super::args::VerifyArgs;
 use super::checkpoint::{self, Checkpoint};
 use super::decide::{check_actor, decide};
-use super::files;
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
-use super::session::{Act, Governed, Session, commit_id};
+use super::session::{Act, Governed, Session};
 use super::stream::{Appended, At, Stream};
-use crate::engine::canonical::{Value, to_bytes};
-use crate::engine::chain::{Event, EventType, Expectation, SealedEvent};
+use super::{fault, files};
+use crate::engine::chain::{Expectation, SealedEvent};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::permit::{Expiry, Permit};
-use crate::engine::policy::{Effect, GrantMode};
+use crate::engine::policy::Effect;
 use crate::engine::request::{MAX_REQUEST, Request};
+use crate::engine::validity::{self, Finding};
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
-pub(crate) struct Check {
+struct Check {
     name: &'static str,
     ok: bool,
     detail: String,
@@ -31,90 +31,83 @@ pub(crate) struct Check {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     checks: Vec<Check>,
-    refusal: Option<Refusal>,
-    warning: Option<String>,
+    pub(crate) refusal: Option<Refusal>,
+    warning: Option<&'static str>,
 }
 
 impl Report {
-    fn check(&mut self, name: &'static str, result: Result<String, Refusal>) {
-        let (ok, detail) = match &result {
+    fn check(&mut self, name: &'static str, finding: Finding) {
+        let (ok, detail) = match &finding {
             Ok(detail) => (true, detail.clone()),
             Err(refusal) => (false, format!("{}: {}", refusal.code, refusal.message)),
         };
         self.checks.push(Check { name, ok, detail });
-        if let (Err(refusal), None) = (result, &self.refusal) {
+        if let (Err(refusal), None) = (finding, &self.refusal) {
             self.refusal = Some(refusal);
         }
     }
 
     fn skip(&mut self, names: &[&'static str]) {
-        for name in names {
-            self.checks.push(Check {
-                name,
-                ok: false,
-                detail: "not reached".to_owned(),
-            });
-        }
-    }
-
-    fn is_executable(&self) -> bool {
-        self.refusal.is_none()
+        self.checks.extend(names.iter().map(|name| Check {
+            name,
+            ok: false,
+            detail: "not reached".to_owned(),
+        }));
     }
 }
 
-/// What stays the same however often the stream moves.
-struct Case<'s> {
-    permit: Permit,
-    request: Request,
-    governed: Governed<'s>,
+/// A permit, the request that it is to be acted on for, and the state that judges them.
+pub(crate) struct Case<'s> {
+    pub(crate) permit: Permit,
+    pub(crate) request: Request,
+    governed: Result<Governed<'s>, Refusal>,
+    pub(crate) stream: Stream<'s>,
     checkpoint: Option<Checkpoint>,
+    actor: Option<String>,
 }
 
-pub(crate) fn verify(session: &Session, args: &VerifyArgs) -> Result<Outcome, Refusal> {
-    let case = Case::read(session, args)?;
-    let mut report = Report::default();
-    if let Some(stream) = case.begin(session, &mut report)? {
-        case.judge(&stream, None, &mut report);
+pub(crate) fn verify(session: &Session, args: &VerifyArgs) -> Outcome {
+    match Case::read(session, args) {
+        Ok(case) => {
+            let report = case.judge(case.stream.existing_tip());
+            case.outcome("verify", session, report)
+        }
+        Err(refusal) => unread("verify", refusal),
     }
-    Ok(case.outcome("verify", session, args, report))
 }
 
 /// Verifies, then appends `permit.used`; where another writer was faster, verifies again on the new tip.
-pub(crate) fn run_use(session: &Session, args: &VerifyArgs) -> Result<Outcome, Refusal> {
-    session.allow(Act::Execute)?;
-    let case = Case::read(session, args)?;
-    let mut first = Report::default();
-    let Some(stream) = case.begin(session, &mut first)? else {
-        return Ok(case.outcome("use", session, args, first));
+pub(crate) fn run_use(session: &Session, args: &VerifyArgs) -> Outcome {
+    let case = match session
+        .allow(Act::Execute)
+        .and_then(|()| Case::read(session, args))
+    {
+        Ok(case) => case,
+        Err(refusal) => return unread("use", refusal),
     };
-    let mut report = Report::default();
-    let appended = stream.append(|before| {
-        report = Report::default();
-        case.begin(session, &mut report)?;
-        case.judge(&stream, before, &mut report);
-        match (&report.refusal, before) {
-            (Some(refusal), _) => Err(refusal.clone()),
-            (None, None) => stream.existing_tip().map(|_| (Vec::new(), ())),
-            (None, Some(at)) => {
-                let actor = &case.request.actor_id;
-                let used = SealedEvent::used(&case.permit, actor, &at.tip, case.governed.sha())?;
-                Ok((vec![used], ()))
-            }
-        }
+    let (report, used) = case.claim(|case, at| {
+        let governed = case.governed()?;
+        let actor = &case.request.actor_id;
+        SealedEvent::used(&case.permit, actor, &at.tip, governed.sha()).map(|event| vec![event])
     });
-    match appended {
-        Ok(Appended { at, .. }) => Ok(case
-            .outcome("use", session, args, report)
-            .field("sequence", at.tip.sequence)
-            .field("event_hash", at.tip.event_hash)
-            .field("commit", at.commit.to_string())),
-        Err(refusal) => {
-            if report.refusal.is_none() {
-                report.refusal = Some(refusal);
-            }
-            Ok(case.outcome("use", session, args, report))
-        }
+    let mut outcome = case.outcome("use", session, report);
+    if let Some(at) = used {
+        outcome.set("sequence", at.tip.sequence);
+        outcome.set("event_hash", at.tip.event_hash);
+        outcome.set("commit", at.commit.to_string());
     }
+    outcome
+}
+
+/// The result where there was nothing to judge.
+fn unread(command: &'static str, refusal: Refusal) -> Outcome {
+    let mut report = Report::default();
+    if refusal.code == Code::InvalidPermit {
+        report.check("structure", Err(refusal.clone()));
+    }
+    Outcome::refused(command, refusal)
+        .field("executable", false)
+        .field("checks", &report.checks)
 }
 
 impl<'s> Case<'s> {
@@ -126,271 +119,179 @@ impl<'s> Case<'s> {
             .as_deref()
             .map(checkpoint::read)
             .transpose()?;
-        check_actor(&request, args.actor.as_deref())?;
+        if checkpoint
+            .as_ref()
+            .is_some_and(|point| point.stream_id != permit.stream_id)
+        {
+            return Err(fault::input("the checkpoint is one of another stream"));
+        }
+        let mut case = Self::new(session, permit, request, &args.at)?;
+        case.checkpoint = checkpoint;
+        case.actor.clone_from(&args.actor);
+        Ok(case)
+    }
+
+    /// Brings a permit and a request before the state at a revision.
+    pub(crate) fn new(
+        session: &'s Session,
+        permit: Permit,
+        request: Request,
+        at: &str,
+    ) -> Result<Self, Refusal> {
         Ok(Self {
+            stream: Stream::new(session, &permit.stream_id)?,
+            governed: session.govern(at),
             permit,
             request,
-            governed: session.govern(&args.at)?,
-            checkpoint,
+            checkpoint: None,
+            actor: None,
         })
     }
 
-    /// The checks that need no stream.
-    fn begin(
-        &self,
-        session: &'s Session,
-        report: &mut Report,
-    ) -> Result<Option<Stream<'s>>, Refusal> {
-        report.check("structure", Ok("exactly the fields of a permit".to_owned()));
-        let computed = self.permit.computed_id();
-        let id = if computed == self.permit.permit_id {
-            Ok("the id is the hash of the other fields".to_owned())
-        } else {
-            Err(Refusal::new(
-                Code::PermitIdMismatch,
-                "the permit's id is not the hash of its other fields",
-            )
-            .detail("recorded", self.permit.permit_id.to_string())
-            .detail("computed", computed.to_string()))
-        };
-        report.check("permit_id", id);
-        Stream::new(session, &self.permit.stream_id).map(Some)
+    /// The governed state, or why there is none.
+    pub(crate) fn governed(&self) -> Result<&Governed<'s>, Refusal> {
+        self.governed.as_ref().map_err(Clone::clone)
     }
 
-    /// The checks that need the stream, at its newest event or at the one that is given.
-    fn judge(&self, stream: &Stream<'_>, at: Option<&At>, report: &mut Report) {
-        let at = match at.map_or_else(|| stream.existing_tip(), |at| Ok(at.clone())) {
+    /// Judges the permit on the newest event and, where it stands, appends what is derived from that event; where
+    /// another writer was faster, judges again. Returns the last report, and the newest event if one was appended.
+    pub(crate) fn claim(
+        &self,
+        derive: impl Fn(&Self, &At) -> Result<Vec<SealedEvent>, Refusal>,
+    ) -> (Report, Option<At>) {
+        let mut report = Report::default();
+        let appended = self.stream.append(|before| {
+            let at = before.cloned().ok_or_else(|| self.stream.missing());
+            report = self.judge(at.clone());
+            match &report.refusal {
+                Some(refusal) => Err(refusal.clone()),
+                None => Ok((derive(self, &at?)?, ())),
+            }
+        });
+        match appended {
+            Ok(Appended { at, .. }) => (report, Some(at)),
+            Err(refusal) => {
+                report.refusal.get_or_insert(refusal);
+                (report, None)
+            }
+        }
+    }
+
+    /// Runs every check on a newest event.
+    pub(crate) fn judge(&self, at: Result<At, Refusal>) -> Report {
+        let mut report = Report::default();
+        report.check("structure", Ok("exactly the fields of a permit".to_owned()));
+        report.check("permit_id", validity::id_fits(&self.permit));
+        let at = match at {
             Ok(at) => at,
             Err(refusal) => {
                 report.check("stream", Err(refusal));
                 report.skip(&[
                     "issued", "request", "policy", "replay", "decision", "unused", "expiry",
                 ]);
-                return;
+                return report;
             }
         };
-        report.check(
-            "stream",
-            Ok(format!("`{}` is at event {}", stream.id, at.tip.sequence)),
-        );
-        let found = self.look(stream, &at);
-        let uses = match found {
-            Ok(uses) => {
-                let detail = format!("event {} issued it", self.permit.issued_at_sequence);
-                report.check("issued", Ok(detail));
-                Some(uses)
-            }
-            Err(refusal) => {
-                report.check("issued", Err(refusal));
-                None
-            }
-        };
-        report.check("request", self.check_request());
-        report.check("policy", self.check_policy());
-        report.check("replay", self.check_replay());
-        if self.permit.decision == Effect::Warn {
-            report.warning = Some("the policy permits this with a warning".to_owned());
+        let place = format!("`{}` is at event {}", self.stream.id, at.tip.sequence);
+        report.check("stream", Ok(place));
+        let (issued, uses) = self.look(&at);
+        report.check("issued", issued);
+        report.check("request", validity::is_bound(&self.permit, &self.request));
+        if let Some(actor) = &self.actor {
+            let same = check_actor(&self.request, Some(actor));
+            report.check(
+                "actor",
+                same.map(|()| format!("authenticated as `{actor}`")),
+            );
         }
         report.check(
-            "decision",
-            match self.permit.decision {
-                Effect::Block => Err(Refusal::new(
-                    Code::DecisionBlock,
-                    "the permit is the record of a denial and is never executable",
-                )),
-                Effect::Allow | Effect::Warn | Effect::Review => {
-                    Ok(self.permit.decision.word().to_owned())
-                }
-            },
+            "policy",
+            self.governed()
+                .and_then(|governed| validity::is_under(&self.permit, governed.policy.hash())),
         );
+        report.check("replay", self.derive_again());
+        report.check("decision", validity::permits(&self.permit));
         match uses {
-            Some(uses) => report.check("unused", self.check_unused(uses)),
+            Some(uses) => report.check("unused", validity::is_unused(&self.permit, uses)),
             None => report.skip(&["unused"]),
         }
-        report.check("expiry", self.check_expiry(&at));
+        report.check(
+            "expiry",
+            self.governed().and_then(|governed| {
+                validity::is_in_force(&self.permit, at.tip.sequence, governed.sha())
+            }),
+        );
+        if self.permit.decision == Effect::Warn {
+            report.warning = Some("the policy permits this with a warning");
+        }
+        report
     }
 
-    /// Walks from the tip back to the event that issued the permit (or to the checkpoint, if that is older), and counts
-    /// the uses on the way.
-    fn look(&self, stream: &Stream<'_>, at: &At) -> Result<u64, Refusal> {
+    /// Walks from the tip back to the event that issued the permit (or to the checkpoint, if that is older); counts the
+    /// uses on the way. Cost grows with the events since then, not with the stream.
+    fn look(&self, at: &At) -> (Finding, Option<u64>) {
         let wanted = self.permit.issued_at_sequence;
-        let checkpoint = self.checkpoint.as_ref();
-        if let Some(point) = checkpoint.filter(|point| point.stream_id != self.permit.stream_id) {
-            return Err(super::fault::input(format!(
-                "the checkpoint is one of the stream `{}`",
-                point.stream_id
-            )));
+        let point = self.checkpoint.as_ref();
+        if point.is_some_and(|point| point.sequence > at.tip.sequence) {
+            let truncated = "the stream ends before the checkpoint";
+            return (Err(Refusal::new(Code::ChainTruncated, truncated)), None);
         }
-        let expectation = checkpoint.map(|point| Expectation {
+        let expectation = point.map(|point| Expectation {
             sequence: Some(point.sequence),
             event_hash: point.event_hash,
         });
-        let last = checkpoint.map_or(wanted, |point| wanted.min(point.sequence));
-        let not_issued = |what: &str| Refusal::new(Code::NotIssued, what);
+        let last = point.map_or(wanted, |point| wanted.min(point.sequence));
         let mut uses = 0_u64;
-        let mut issued = Err(not_issued(
-            "the stream holds no event at the permit's sequence",
-        ));
-        let verifier = stream.walk(at.commit, expectation, |event, _| {
-            if self.is_use(event) {
-                uses = uses.saturating_add(1);
-            }
+        let nothing = "the stream holds no event at the permit's sequence";
+        let mut issued = Err(Refusal::new(Code::NotIssued, nothing));
+        let walked = self.stream.walk(at.commit, expectation, |event, _| {
+            uses = uses.saturating_add(u64::from(validity::is_use(&self.permit, event)));
             if event.sequence == wanted {
-                issued = self.is_issuance(event).map_err(|what| not_issued(&what));
+                issued = validity::is_issuance(&self.permit, event);
             }
             Ok(if event.sequence <= last {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             })
-        })?;
-        if checkpoint.is_some_and(|point| point.sequence > at.tip.sequence) {
-            return Err(Refusal::new(
-                Code::ChainTruncated,
-                "the stream ends before the checkpoint",
-            ));
-        }
-        verifier
-            .finish_part()
-            .map_err(|fault| stream.broken(&fault))?;
-        issued.map(|()| uses)
-    }
-
-    fn is_use(&self, event: &Event<'_>) -> bool {
-        event.kind() == Some(EventType::PermitUsed)
-            && event.event_id == self.permit.permit_id.to_string()
-    }
-
-    /// Compares the event at the permit's sequence with the permit.
-    fn is_issuance(&self, event: &Event<'_>) -> Result<(), String> {
-        if event.kind() != Some(EventType::PermitIssued) {
-            return Err(format!("event {} issued no permit", event.sequence));
-        }
-        let payload = event.payload_value().map_err(|fault| fault.to_string())?;
-        let recorded = payload.at("permit").map(to_bytes);
-        let same = event.event_id == self.permit.permit_id.to_string()
-            && event.prev.text() == self.permit.prev_event_hash.to_string()
-            && event.policy_hash == self.permit.policy_hash.to_string()
-            && event.request_fingerprint == self.permit.request_fingerprint.to_string()
-            && payload.at("permit_id").and_then(Value::as_str) == Some(event.event_id)
-            && recorded.as_deref() == Some(&self.permit.to_bytes());
-        if same {
-            Ok(())
-        } else {
-            Err(format!("event {} issued another permit", event.sequence))
+        });
+        let sound = walked.and_then(|verifier| {
+            verifier
+                .finish_part()
+                .map_err(|fault| self.stream.broken(&fault))
+        });
+        match (sound, issued) {
+            (Err(refusal), _) | (Ok(()), Err(refusal)) => (Err(refusal), None),
+            (Ok(()), Ok(detail)) => (Ok(detail), Some(uses)),
         }
     }
 
-    fn check_request(&self) -> Result<String, Refusal> {
-        let found = self.request.fingerprint();
-        if found == self.permit.request_fingerprint {
-            return Ok("the request is the one that was permitted".to_owned());
-        }
-        Err(Refusal::new(
-            Code::UnboundRequest,
-            "the request is not the one that was permitted",
-        )
-        .detail("permitted", self.permit.request_fingerprint.to_string())
-        .detail("found", found.to_string()))
-    }
-
-    fn check_policy(&self) -> Result<String, Refusal> {
-        let found = self.governed.policy.hash();
-        if found == self.permit.policy_hash {
-            return Ok(format!("governed by {}", self.governed.commit));
-        }
-        Err(Refusal::new(
-            Code::PolicyMismatch,
-            "the governed policy is no longer the one that the permit was issued under",
-        )
-        .detail("issued under", self.permit.policy_hash.to_string())
-        .detail("governed", found.to_string()))
-    }
-
-    /// Decides again and derives the permit from its own place; any byte that differs is a mismatch.
-    fn check_replay(&self) -> Result<String, Refusal> {
-        let decided =
-            decide(&self.governed, &self.request).map_err(|undecided| undecided.refusal)?;
-        let tip = crate::engine::chain::Tip {
-            stream_id: self.permit.stream_id.clone(),
-            sequence: self.permit.issued_at_sequence.saturating_sub(1),
-            event_hash: self.permit.prev_event_hash,
-        };
+    /// Decides again and derives the permit from its own place.
+    fn derive_again(&self) -> Finding {
+        let governed = self.governed()?;
+        let decided = decide(governed, &self.request).map_err(|undecided| undecided.refusal)?;
         let commit = match &self.permit.expiry_condition {
             Expiry::ValidForCommit { commit_sha } => *commit_sha,
-            Expiry::ValidForSequenceRange { .. } => self.governed.sha(),
+            Expiry::ValidForSequenceRange { .. } => governed.sha(),
         };
+        let tip = validity::derived_from(&self.permit);
         let derived = Permit::derive(&decided.grant, &tip, commit)?;
-        if derived.to_bytes() == self.permit.to_bytes() {
-            return Ok("deciding again gives the same permit, byte for byte".to_owned());
-        }
-        Err(
-            Refusal::new(Code::ReplayMismatch, "deciding again gives another permit")
-                .detail("recorded", self.permit.permit_id.to_string())
-                .detail("derived", derived.permit_id.to_string()),
-        )
+        validity::is_derivable(&self.permit, &derived)
     }
 
-    fn check_unused(&self, uses: u64) -> Result<String, Refusal> {
-        if self.permit.permit_scope.mode == GrantMode::OneShot && uses > 0 {
-            return Err(Refusal::new(
-                Code::AlreadyUsed,
-                "the permit was for one use and has been used",
-            ));
-        }
-        Ok(format!("used {uses} times"))
-    }
-
-    fn check_expiry(&self, at: &At) -> Result<String, Refusal> {
-        match &self.permit.expiry_condition {
-            Expiry::ValidForSequenceRange {
-                sequence_range: [from, to],
-            } => {
-                if (*from..=*to).contains(&at.tip.sequence) {
-                    return Ok(format!(
-                        "the stream is at {} of {from} to {to}",
-                        at.tip.sequence
-                    ));
-                }
-                Err(Refusal::new(
-                    Code::Expired,
-                    format!(
-                        "the stream is at {} and the permit was valid from {from} to {to}",
-                        at.tip.sequence
-                    ),
-                ))
-            }
-            Expiry::ValidForCommit { commit_sha } => {
-                if commit_id(*commit_sha) == self.governed.commit {
-                    return Ok(format!("the governed commit is {commit_sha}"));
-                }
-                Err(Refusal::new(
-                    Code::CommitMismatch,
-                    "the governed commit is no longer the one that the permit is bound to",
-                )
-                .detail("bound to", commit_sha.to_string())
-                .detail("governed", self.governed.commit.to_string()))
-            }
-        }
-    }
-
-    fn outcome(
-        &self,
-        command: &'static str,
-        session: &Session,
-        args: &VerifyArgs,
-        report: Report,
-    ) -> Outcome {
+    fn outcome(&self, command: &'static str, session: &Session, report: Report) -> Outcome {
         let mut outcome = Outcome::ok(command)
-            .field("executable", report.is_executable())
+            .field("executable", report.refusal.is_none())
             .field("checks", &report.checks)
             .field("permit_id", self.permit.permit_id)
-            .field("actor", args.actor.as_deref().unwrap_or("unauthenticated"))
+            .field("actor", self.actor.as_deref().unwrap_or("unauthenticated"))
             .field("governed_ref", session.governed_ref())
-            .field("governed_commit", self.governed.sha())
             .text(text(&report));
-        outcome.warnings = session.work_tree_warnings(&self.governed);
-        outcome.warnings.extend(report.warning);
+        if let Ok(governed) = &self.governed {
+            outcome.set("governed_commit", governed.sha());
+            outcome.warnings = session.work_tree_warnings(governed);
+        }
+        outcome.warnings.extend(report.warning.map(str::to_owned));
         if let Some(refusal) = report.refusal {
             outcome.refuse(refusal);
         }
@@ -401,15 +302,12 @@ impl<'s> Case<'s> {
 fn text(report: &Report) -> String {
     let mut text = String::new();
     for check in &report.checks {
-        let mark = if check.ok {
-            paint(GOOD, "ok")
-        } else {
-            paint(BAD, "no")
-        };
+        let (style, mark) = if check.ok { (GOOD, "ok") } else { (BAD, "no") };
+        let detail = paint(DIM, &safe(&check.detail));
         text.push_str(&format!(
-            "{mark}  {:<10} {}\n",
-            check.name,
-            paint(DIM, &safe(&check.detail))
+            "{}  {:<10} {detail}\n",
+            paint(style, mark),
+            check.name
         ));
     }
     let verdict = match (&report.refusal, &report.warning) {

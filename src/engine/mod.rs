@@ -9,3 +9,4 @@ pub mod policy;
 pub mod replay;
 pub mod request;
 pub mod text;
+pub mod validity;
