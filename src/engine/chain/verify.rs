@@ -210,7 +210,7 @@ impl Verifier {
             None if event.sequence != 0 => {
                 self.note(
                     Verdict::Truncated,
-                    event.sequence,
+                    0,
                     format!("the stream starts at sequence {}", event.sequence),
                 );
             }
@@ -384,5 +384,137 @@ impl Verifier {
         self.fault
             .as_ref()
             .is_some_and(|fault| fault.verdict == Verdict::Malformed && fault.sequence < sequence)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::super::super::canonical::{Object, Value};
+    use super::super::super::digest::{Fingerprint, PolicyHash};
+    use super::super::{EventType, SealedEvent};
+    use super::*;
+
+    /// A chain whose events record their numbers; events from `fork` on record other ones.
+    fn chain(length: u64, fork: u64) -> Vec<String> {
+        let policy = PolicyHash::new([1; 32]);
+        let mut events = vec![
+            SealedEvent::open(
+                "main",
+                policy,
+                crate::engine::digest::CommitSha::new([2; 20]),
+            )
+            .unwrap(),
+        ];
+        for number in 1..length {
+            let tip = events.last().unwrap().tip();
+            let note = if number >= fork {
+                -1
+            } else {
+                i64::try_from(number).unwrap()
+            };
+            let payload = Object::of([("note", Value::Int(note))]);
+            let print = Fingerprint::new([3; 32]);
+            let kind = EventType::ToolExecAllowed;
+            events.push(SealedEvent::record(kind, &tip, policy, print, payload).unwrap());
+        }
+        events
+            .iter()
+            .map(|event| event.artifact().to_owned())
+            .collect()
+    }
+
+    fn verdicts(lines: &[String], point: Option<Expectation>) -> (Verdict, Option<u64>) {
+        let run = |order: Order| {
+            let mut verifier = Verifier::new(order, None, point);
+            let mut show = |line: &String| match Event::read(line.as_bytes()) {
+                Ok(event) => verifier.see(&event),
+                Err(what) => verifier.note(Verdict::Malformed, verifier.next_sequence(), what),
+            };
+            match order {
+                Order::Forward => lines.iter().for_each(&mut show),
+                Order::Backward => lines.iter().rev().for_each(&mut show),
+            }
+            verifier.finish().map_or_else(
+                |fault| (fault.verdict, Some(fault.sequence)),
+                |_| (Verdict::Valid, None),
+            )
+        };
+        let forward = run(Order::Forward);
+        let malformed = forward.0 == Verdict::Malformed;
+        if !malformed {
+            assert_eq!(forward, run(Order::Backward), "both directions agree");
+        }
+        forward
+    }
+
+    fn point(lines: &[String], sequence: usize) -> Option<Expectation> {
+        let line = lines.get(sequence).unwrap();
+        Some(Expectation {
+            sequence: u64::try_from(sequence).ok(),
+            event_hash: Event::read(line.as_bytes()).unwrap().computed_hash,
+        })
+    }
+
+    #[test]
+    fn a_good_chain_is_valid_and_extends_each_of_its_points() {
+        let good = chain(6, 9);
+        assert_eq!(verdicts(&good, None), (Verdict::Valid, None));
+        for sequence in 0..6 {
+            assert_eq!(
+                verdicts(&good, point(&good, sequence)),
+                (Verdict::Valid, None)
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_fault_in_stream_order_gives_the_verdict_in_both_directions() {
+        let good = chain(6, 9);
+        let edit = |change: &dyn Fn(&mut Vec<String>)| {
+            let mut lines = good.clone();
+            change(&mut lines);
+            verdicts(&lines, None)
+        };
+        assert_eq!(verdicts(&[], None), (Verdict::Truncated, Some(0)));
+        assert_eq!(edit(&|lines| drop(lines.remove(0))).0, Verdict::Truncated);
+        assert_eq!(
+            edit(&|lines| drop(lines.remove(3))),
+            (Verdict::Tampered, Some(4))
+        );
+        assert_eq!(edit(&|lines| lines.swap(2, 3)).0, Verdict::Tampered);
+        assert_eq!(
+            edit(&|lines| lines.insert(3, lines.get(2).unwrap().clone())),
+            (Verdict::Tampered, Some(2))
+        );
+        let other = chain(6, 2);
+        let forked = edit(&|lines| lines.insert(3, other.get(2).unwrap().clone()));
+        assert_eq!(forked, (Verdict::Forked, Some(2)));
+        let tampered = edit(&|lines| {
+            let line = lines.get_mut(4).unwrap();
+            *line = line.replace("\"note\":4", "\"note\":5");
+        });
+        assert_eq!(tampered, (Verdict::Tampered, Some(4)));
+    }
+
+    #[test]
+    fn a_known_point_shows_a_cut_tail_and_another_history() {
+        let good = chain(6, 9);
+        let cut: Vec<_> = good.iter().take(4).cloned().collect();
+        assert_eq!(verdicts(&cut, None), (Verdict::Valid, None));
+        assert_eq!(
+            verdicts(&cut, point(&good, 5)),
+            (Verdict::Truncated, Some(4))
+        );
+        assert_eq!(
+            verdicts(&chain(6, 3), point(&good, 5)),
+            (Verdict::Forked, Some(5))
+        );
+        let unplaced = point(&good, 5).map(|point| Expectation {
+            sequence: None,
+            ..point
+        });
+        assert_eq!(verdicts(&good, unplaced), (Verdict::Valid, None));
+        assert_eq!(verdicts(&cut, unplaced).0, Verdict::Truncated);
     }
 }
