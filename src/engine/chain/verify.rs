@@ -114,6 +114,9 @@ pub struct Verifier {
     tip: Option<Tip>,
     neighbour: Option<Neighbour>,
     fault: Option<Fault>,
+    /// The step at which the fault was marked, and the step at hand.
+    marked: u64,
+    step: u64,
 }
 
 /// What the next event is compared with.
@@ -138,6 +141,8 @@ impl Verifier {
             tip: None,
             neighbour: None,
             fault: None,
+            marked: 0,
+            step: 0,
         }
     }
 
@@ -169,16 +174,20 @@ impl Verifier {
         }
     }
 
-    /// Notes a fault; going back, one at a lower sequence takes its place.
+    /// Notes that the next event in the walk's direction cannot be read.
     pub fn note(&mut self, verdict: Verdict, sequence: u64, detail: impl Into<String>) {
+        self.step = self.step.saturating_add(1);
+        self.mark(verdict, sequence, detail);
+    }
+
+    /// Marks a fault; going back, one of a later step stands earlier in the stream and takes its place.
+    fn mark(&mut self, verdict: Verdict, sequence: u64, detail: impl Into<String>) {
         let first = match self.order {
             Order::Forward => self.fault.is_none(),
-            Order::Backward => self
-                .fault
-                .as_ref()
-                .is_none_or(|fault| sequence <= fault.sequence),
+            Order::Backward => self.fault.is_none() || self.marked < self.step,
         };
         if first {
+            self.marked = self.step;
             self.fault = Some(Fault {
                 verdict,
                 sequence,
@@ -208,14 +217,14 @@ impl Verifier {
         let place = self.next_sequence();
         match &self.neighbour {
             None if event.sequence != 0 => {
-                self.note(
+                self.mark(
                     Verdict::Truncated,
                     0,
                     format!("the stream starts at sequence {}", event.sequence),
                 );
             }
             None if !event.prev.text().is_empty() => {
-                self.note(Verdict::Tampered, 0, "the first event links to another");
+                self.mark(Verdict::Tampered, 0, "the first event links to another");
             }
             None => {}
             Some(before) if event.sequence <= before.sequence && event.hash_fits() => {
@@ -224,7 +233,7 @@ impl Verifier {
             }
             Some(before) => {
                 let link = event.prev.text().parse() == Ok(before.hash);
-                self.check_link(place, event.sequence == place, link, event.sequence);
+                self.check_link(event.sequence, event.sequence == place, link);
             }
         }
         self.check_event(event, place);
@@ -236,6 +245,7 @@ impl Verifier {
         } else {
             event.sequence
         };
+        self.step = self.step.saturating_add(1);
         if let Some(after) = self.neighbour.clone() {
             if event.sequence >= after.sequence && event.hash_fits() {
                 let same = event.sequence == after.sequence && event.computed_hash == after.hash;
@@ -243,11 +253,12 @@ impl Verifier {
             } else {
                 let link = after.prev == Some(event.computed_hash);
                 let follows = event.sequence == place && after.sequence > 0;
-                self.check_link(after.sequence, follows, link, after.sequence);
+                self.check_link(after.sequence, follows, link);
             }
         }
+        self.step = self.step.saturating_add(1);
         if event.sequence == 0 && !event.prev.text().is_empty() {
-            self.note(Verdict::Tampered, 0, "the first event links to another");
+            self.mark(Verdict::Tampered, 0, "the first event links to another");
         }
         self.check_event(event, place);
     }
@@ -261,18 +272,18 @@ impl Verifier {
                 "the sequence stands twice, with different events",
             )
         };
-        self.note(verdict, sequence, what);
+        self.mark(verdict, sequence, what);
     }
 
-    fn check_link(&mut self, at: u64, in_sequence: bool, link: bool, found: u64) {
+    fn check_link(&mut self, at: u64, in_sequence: bool, link: bool) {
         if !in_sequence {
-            self.note(
+            self.mark(
                 Verdict::Tampered,
                 at,
-                format!("sequence {found} does not follow the event before it"),
+                format!("sequence {at} does not follow the event before it"),
             );
         } else if !link {
-            self.note(
+            self.mark(
                 Verdict::Tampered,
                 at,
                 "the link is not the hash of the event before",
@@ -282,7 +293,7 @@ impl Verifier {
 
     fn check_event(&mut self, event: &Event<'_>, place: u64) {
         if !event.hash_fits() {
-            self.note(
+            self.mark(
                 Verdict::Tampered,
                 place,
                 format!(
@@ -292,7 +303,7 @@ impl Verifier {
             );
         }
         if event.prev == Prev::Null && event.sequence != 0 {
-            self.note(
+            self.mark(
                 Verdict::Malformed,
                 place,
                 "the link is null after the first event",
@@ -303,7 +314,7 @@ impl Verifier {
             None => self.stream_id = Some(stream.into_owned()),
             Some(own) if *own != stream => {
                 let detail = format!("the event belongs to the stream `{stream}`");
-                self.note(Verdict::Tampered, place, detail);
+                self.mark(Verdict::Tampered, place, detail);
             }
             Some(_) => {}
         }
@@ -316,7 +327,7 @@ impl Verifier {
             {
                 self.met = true;
             } else if point.sequence == Some(event.sequence) {
-                self.note(
+                self.mark(
                     Verdict::Forked,
                     event.sequence,
                     format!(
@@ -343,13 +354,13 @@ impl Verifier {
     pub fn finish(mut self) -> Result<VerifiedChain, Fault> {
         match (self.order, &self.neighbour) {
             (_, None) if self.fault.is_none() => {
-                self.note(Verdict::Truncated, 0, "the stream is empty");
+                self.mark(Verdict::Truncated, 0, "the stream is empty");
             }
             (Order::Backward, Some(first))
                 if first.sequence != 0 && !self.stopped(first.sequence) =>
             {
                 let detail = format!("the stream starts at sequence {}", first.sequence);
-                self.note(Verdict::Truncated, 0, detail);
+                self.mark(Verdict::Truncated, 0, detail);
             }
             _ => {}
         }
@@ -448,12 +459,12 @@ mod tests {
         forward
     }
 
-    fn point(lines: &[String], sequence: usize) -> Option<Expectation> {
+    fn point(lines: &[String], sequence: usize) -> Expectation {
         let line = lines.get(sequence).unwrap();
-        Some(Expectation {
+        Expectation {
             sequence: u64::try_from(sequence).ok(),
             event_hash: Event::read(line.as_bytes()).unwrap().computed_hash,
-        })
+        }
     }
 
     #[test]
@@ -462,7 +473,7 @@ mod tests {
         assert_eq!(verdicts(&good, None), (Verdict::Valid, None));
         for sequence in 0..6 {
             assert_eq!(
-                verdicts(&good, point(&good, sequence)),
+                verdicts(&good, Some(point(&good, sequence))),
                 (Verdict::Valid, None)
             );
         }
@@ -503,16 +514,16 @@ mod tests {
         let cut: Vec<_> = good.iter().take(4).cloned().collect();
         assert_eq!(verdicts(&cut, None), (Verdict::Valid, None));
         assert_eq!(
-            verdicts(&cut, point(&good, 5)),
+            verdicts(&cut, Some(point(&good, 5))),
             (Verdict::Truncated, Some(4))
         );
         assert_eq!(
-            verdicts(&chain(6, 3), point(&good, 5)),
+            verdicts(&chain(6, 3), Some(point(&good, 5))),
             (Verdict::Forked, Some(5))
         );
-        let unplaced = point(&good, 5).map(|point| Expectation {
+        let unplaced = Some(Expectation {
             sequence: None,
-            ..point
+            ..point(&good, 5)
         });
         assert_eq!(verdicts(&good, unplaced), (Verdict::Valid, None));
         assert_eq!(verdicts(&cut, unplaced).0, Verdict::Truncated);

@@ -1,5 +1,6 @@
 //! The policy format, one fault at a time, and every way to decide a conflict.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::too_many_lines, reason = "a table of cases is read as one")]
 
 use super::super::canonical::Object;
 use super::super::request::{Capability, Kind, Request};
