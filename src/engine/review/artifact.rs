@@ -288,8 +288,8 @@ impl Artifact {
         &self.document
     }
 
-    /// The bytes that are signed: `secure_execution_layer.review_decision.v1\n ‖ canonical JSON of the artifact without
-    /// `signatures` and `attestations``.
+    /// The bytes that are signed: `secure_execution_layer.review_decision.v1 ‖ 0x0A ‖ canonical JSON of the artifact
+    /// without signatures and attestations`.
     #[must_use]
     pub fn message(&self) -> &[u8] {
         &self.message

@@ -67,21 +67,34 @@ impl Standing<'_> {
         }
     }
 
-    fn same_key(&self, signature: &Signature) -> Result<(), Refusal> {
+    /// Refuses a key that is only in one of the tables; without a signature that tells which, tables that share no key.
+    fn same_key(&self, signature: Option<&Signature>) -> Result<(), Refusal> {
         let id = &self.governed.id;
-        let key = signature.key();
-        match (self.before.holds(key), self.governed.holds(key)) {
-            (false, true) => Err(Refusal::new(
-                Code::SelfAppointment,
-                format!("the key of `{id}` was not in the table before the review came in"),
-            )),
-            (true, false) => Err(Refusal::new(
+        let key = signature.map(Signature::key);
+        let refused = |code, what: &str| {
+            let refusal = Refusal::new(code, format!("the key of `{id}` {what}"));
+            Err(match key {
+                Some(key) => refusal.detail("key", key.fingerprint()),
+                None => refusal,
+            })
+        };
+        let appointed = "was not in the table before the review came in";
+        match key.map(|key| (self.before.holds(key), self.governed.holds(key))) {
+            Some((true, true)) => Ok(()),
+            Some((false, true)) => refused(Code::SelfAppointment, appointed),
+            Some((true, false)) => refused(
                 Code::PrincipalRevoked,
-                format!("the key of `{id}` is no longer in the governed commit's table"),
-            )),
-            (true, true) | (false, false) => return Ok(()),
+                "is no longer in the governed commit's table",
+            ),
+            Some((false, false)) | None => {
+                let keys = &self.governed.keys;
+                if keys.is_empty() || keys.iter().any(|key| self.before.holds(key)) {
+                    Ok(())
+                } else {
+                    refused(Code::SelfAppointment, appointed)
+                }
+            }
         }
-        .map_err(|refusal| refusal.detail("key", key.fingerprint()))
     }
 }
 
@@ -240,7 +253,7 @@ fn signer(
             None => Finding::Unchecked("the signer's standing is not known"),
             Some(standing) => standing
                 .active()
-                .and_then(|()| readable.map_or(Ok(()), |signature| standing.same_key(signature)))
+                .and_then(|()| standing.same_key(readable))
                 .into(),
         },
     );
