@@ -268,6 +268,30 @@ impl Judgement {
         Some(failed.cloned().unwrap_or_else(incomplete))
     }
 
+    /// Every reason against the review, in the order of the page, without repetition.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<&Refusal> {
+        let mut reasons: Vec<&Refusal> = Vec::new();
+        for refusal in self
+            .checks
+            .iter()
+            .filter_map(|check| check.finding.refusal())
+        {
+            if !reasons.contains(&refusal) {
+                reasons.push(refusal);
+            }
+        }
+        reasons
+    }
+
+    /// Whether nothing speaks against the review: what could not be looked at waits for the request alone.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.checks
+            .iter()
+            .all(|check| check.finding.holds() || check.finding == Finding::Unchecked(NO_REQUEST))
+    }
+
     /// The record of a decision that was validly taken, whatever it was and however often it was used.
     ///
     /// Consumption, verdict and conditions are no part of that; what needs a request that nobody could show is passed over.

@@ -54,6 +54,8 @@ pub enum Found {
     Absent,
     /// A directory, a symlink or a submodule.
     NotAFile,
+    /// A regular file of more than [`MAX_ARTIFACT`] bytes, which was not read.
+    TooLarge,
     /// A regular file.
     File {
         /// SHA-256 of its bytes.
@@ -143,7 +145,7 @@ impl Manifest {
     /// `found` is in the order of [`Manifest::artifacts`].
     ///
     /// # Errors
-    /// `MANIFEST_MISMATCH` with the first differences.
+    /// `MANIFEST_MISMATCH` with the first differences; `INVALID_MANIFEST` where it lists what is no regular file.
     pub fn verify(&self, found: &[Found]) -> Result<(), Refusal> {
         let mismatch = |message: &str| Refusal::new(Code::ManifestMismatch, message);
         let computed = self.computed_id();
@@ -157,10 +159,15 @@ impl Manifest {
                 "not every artifact of the manifest was looked for",
             ));
         }
-        let differences: Vec<(&str, String)> = self
-            .artifacts
-            .iter()
-            .zip(found)
+        let pairs = || self.artifacts.iter().zip(found);
+        if let Some((listed, _)) = pairs().find(|(_, found)| **found == Found::NotAFile) {
+            return Err(Refusal::new(
+                Code::InvalidManifest,
+                "the manifest lists what is not a regular file in the governed commit",
+            )
+            .detail("path", listed.path.as_str()));
+        }
+        let differences: Vec<(&str, String)> = pairs()
             .filter_map(|(listed, found)| Some((listed.path.as_str(), listed.difference(found)?)))
             .collect();
         if differences.is_empty() {
@@ -177,10 +184,13 @@ impl Manifest {
         Err(refusal)
     }
 
+    /// The folder of envelopes in the governed tree.
+    pub const FOLDER: &str = "governance/manifests";
+
     /// Where the envelope of an id stands in the governed tree.
     #[must_use]
     pub fn path_of(id: ManifestId) -> String {
-        format!("governance/manifests/{id}.manifest.json")
+        format!("{}/{id}.manifest.json", Self::FOLDER)
     }
 }
 
@@ -188,10 +198,13 @@ impl Manifest {
 const SHOWN: usize = 10;
 
 impl Listed {
-    fn difference(&self, found: &Found) -> Option<String> {
+    /// Says how what was found differs from what is listed; nothing if it does not.
+    #[must_use]
+    pub fn difference(&self, found: &Found) -> Option<String> {
         match found {
             Found::Absent => Some("is not in the governed commit".to_owned()),
             Found::NotAFile => Some("is not a regular file in the governed commit".to_owned()),
+            Found::TooLarge => Some("is larger than 512 MiB in the governed commit".to_owned()),
             Found::File { sha256, size } if *sha256 == self.sha256 && *size == self.size => None,
             Found::File { sha256, size } => Some(format!(
                 "listed as {} bytes of {}, found {size} bytes of {sha256}",

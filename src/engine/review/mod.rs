@@ -13,6 +13,7 @@ mod artifact;
 mod conditions;
 mod judgement;
 mod manifest;
+mod missing;
 mod principals;
 mod report;
 mod signers;
@@ -29,6 +30,7 @@ pub use judgement::{
     judge,
 };
 pub use manifest::{Found, Listed, MAX_ARTIFACT, Manifest};
+pub use missing::missing;
 pub use principals::{PRINCIPALS_PATH, Principal, PrincipalKind, Principals, Status};
 pub use report::{Check, Finding, Rule};
 

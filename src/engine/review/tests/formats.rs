@@ -224,12 +224,17 @@ fn a_manifests_id_is_the_hash_of_purpose_and_artifacts() {
     for found in [
         vec![same, file(0)],
         vec![same, Found::Absent],
-        vec![Found::NotAFile, same],
+        vec![Found::TooLarge, same],
         vec![same],
         Vec::new(),
     ] {
         refused(made.verify(&found), Code::ManifestMismatch, "");
     }
+    refused(
+        made.verify(&[Found::NotAFile, same]),
+        Code::InvalidManifest,
+        "regular file",
+    );
     refused(
         Manifest::new("ship", vec![artifact("a"), artifact("a")]),
         Code::InvalidManifest,

@@ -408,7 +408,7 @@ pub(super) const VIOLATIONS: &[Violation] = &[
         "artifact is a folder",
         "found",
         400,
-        Code::ManifestMismatch,
+        Code::InvalidManifest,
         |w| w.found = vec![Found::NotAFile],
     ),
     (
