@@ -3,8 +3,10 @@
 //! Lines that can be had without waiting form a group; the events of a group are made durable together, in one pack and
 //! one compare-and-swap. With `--atomic` the whole batch is one group, and any line that is not decided ends it all.
 
+use std::collections::BTreeMap;
+
 use super::args::{Format, IssueArgs};
-use super::decide::{Undecided, check_actor, decide};
+use super::decide::{Place, Undecided, check_actor, decide};
 use super::issue::{COMMAND, begin, issued, pending};
 use super::outcome::Outcome;
 use super::progress::Progress;
@@ -52,6 +54,7 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     let governed = session.govern(&args.at)?;
     let stream = Stream::new(session, &args.stream)?;
     let batch = Batch {
+        session,
         governed: &governed,
         stream: &stream,
         args,
@@ -80,6 +83,7 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
 }
 
 struct Batch<'s> {
+    session: &'s Session,
     governed: &'s Governed<'s>,
     stream: &'s Stream<'s>,
     args: &'s IssueArgs,
@@ -134,13 +138,24 @@ impl Batch<'_> {
             begin(self.stream, self.governed, before, self.args.open_stream)?;
         let opened = events.len();
         let mut lines = Vec::with_capacity(group.len());
+        let mut derived = BTreeMap::new();
         for request in group {
             let line = request
                 .as_ref()
                 .map_err(|refusal| Undecided::from(refusal.clone()))
                 .and_then(|request| {
-                    let decided = decide(self.governed, request)?;
+                    let place = Place {
+                        stream: self.stream,
+                        from: before.map(|at| at.commit),
+                        sequence: tip.next_sequence(),
+                        derived: &derived,
+                    };
+                    let decided = decide(self.session, self.governed, request, &place)?;
                     let (permit, event) = decided.derive(request, &tip, self.governed)?;
+                    if let Some((review_id, _)) = decided.grant.review_ref() {
+                        let count: &mut u64 = derived.entry(review_id).or_default();
+                        *count = count.saturating_add(1);
+                    }
                     tip = event.tip();
                     events.push(event);
                     Ok(Derived {

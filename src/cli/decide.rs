@@ -1,14 +1,23 @@
 //! The one way from a governed commit and a request to a grant, for `issue`, `verify`, `use` and `replay` alike.
 
-use super::session::Governed;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::ledger::Entry;
+use super::session::{Governed, Session};
+use super::stream::Stream;
 use crate::engine::canonical::Value;
 use crate::engine::chain::{SealedEvent, Tip};
 use crate::engine::code::{Code, Refusal};
+use crate::engine::digest::ReviewId;
 use crate::engine::evaluate::{Decision, Grant, Mapping, ReviewNeed, evaluate};
 use crate::engine::permit::Permit;
 use crate::engine::request::Request;
+use crate::engine::review::{Expected, Judgement};
+use crate::git::CommitId;
 
 /// What was decided: the right to one permit, and the review record of its event.
+#[derive(Clone)]
 pub(crate) struct Decided {
     pub(crate) grant: Grant,
     pub(crate) review: Option<Value<'static>>,
@@ -42,21 +51,126 @@ impl From<Refusal> for Undecided {
     }
 }
 
-/// Decides about a request at a governed commit.
+/// Where on a stream something is decided.
+pub(crate) struct Place<'a> {
+    pub(crate) stream: &'a Stream<'a>,
+    /// The commit of the newest event before the one that is decided; none where the stream does not exist.
+    pub(crate) from: Option<CommitId>,
+    /// The sequence of the event that is decided.
+    pub(crate) sequence: u64,
+    /// How many permits of each review the same append has derived already.
+    pub(crate) derived: &'a BTreeMap<ReviewId, u64>,
+}
+
+/// A request as far as the policy and the ledger alone can take it.
+pub(crate) enum Prepared<'a> {
+    Granted(Decided),
+    Review(Box<Waiting<'a>>),
+}
+
+/// A request that waits for its review, and what the ledger holds of it.
+pub(crate) struct Waiting<'a> {
+    pub(crate) need: ReviewNeed<'a>,
+    request: &'a Request,
+    pub(crate) entry: Option<Rc<Entry>>,
+}
+
+/// Decides about a request at a governed commit, at a place of a stream.
 ///
 /// # Errors
 /// Why nothing is granted; a `block` is granted, as the recorded denial.
-pub(crate) fn decide(governed: &Governed<'_>, request: &Request) -> Result<Decided, Undecided> {
-    match evaluate(request, &governed.policy)? {
-        Decision::Granted(grant) => Ok(Decided {
+pub(crate) fn decide(
+    session: &Session,
+    governed: &Governed<'_>,
+    request: &Request,
+    place: &Place<'_>,
+) -> Result<Decided, Undecided> {
+    match prepare(session, governed, request)? {
+        Prepared::Granted(decided) => Ok(decided),
+        Prepared::Review(waiting) => waiting.decide(place),
+    }
+}
+
+/// Maps a request, and loads what the ledger holds where humans decide.
+///
+/// # Errors
+/// Why nothing can be granted on any stream.
+pub(crate) fn prepare<'a>(
+    session: &Session,
+    governed: &'a Governed<'_>,
+    request: &'a Request,
+) -> Result<Prepared<'a>, Undecided> {
+    Ok(match evaluate(request, &governed.policy)? {
+        Decision::Granted(grant) => Prepared::Granted(Decided {
             grant,
             review: None,
         }),
-        Decision::NeedsReview(need) => Err(pending(&need, need.missing())),
+        Decision::NeedsReview(need) => {
+            let entry = Entry::load(session, governed, need.review_id)
+                .map_err(|refusal| pending(&need, refusal))?;
+            Prepared::Review(Box::new(Waiting {
+                need,
+                request,
+                entry,
+            }))
+        }
+    })
+}
+
+impl Prepared<'_> {
+    /// Decides at a place of a stream.
+    pub(crate) fn decide(&self, place: &Place<'_>) -> Result<Decided, Undecided> {
+        match self {
+            Self::Granted(decided) => Ok(decided.clone()),
+            Self::Review(waiting) => waiting.decide(place),
+        }
+    }
+}
+
+impl Waiting<'_> {
+    /// Judges the review at a place of a stream; nothing where the ledger holds none.
+    pub(crate) fn judge(&self, place: &Place<'_>) -> Result<Option<Judgement>, Refusal> {
+        let Some(entry) = &self.entry else {
+            return Ok(None);
+        };
+        let case = match &**entry {
+            Entry::Malformed(refusal) => return Ok(Some(Judgement::malformed(refusal.clone()))),
+            Entry::Case(case) => case,
+        };
+        let mut facts = case.facts(place.stream, place.from)?;
+        let derived = place.derived.get(&self.need.review_id);
+        facts.issued = facts.issued.saturating_add(derived.copied().unwrap_or(0));
+        let expected = Expected {
+            policy_hash: self.need.mapping.policy_hash,
+            asks: Some(self.need.asks),
+            request: Some(self.need.asked(self.request)),
+            stream_id: Some(&place.stream.id),
+            sequence: place.sequence,
+        };
+        Ok(Some(case.judge(&expected, &facts)))
+    }
+
+    fn decide(&self, place: &Place<'_>) -> Result<Decided, Undecided> {
+        let judged = self
+            .judge(place)
+            .and_then(|judgement| judgement.ok_or_else(|| self.need.missing()))
+            .and_then(Judgement::into_judged);
+        let granted = judged.and_then(|judged| {
+            Ok(Decided {
+                grant: self.need.granted_by(&judged)?,
+                review: Some(judged.record().to_value()),
+            })
+        });
+        granted.map_err(|refusal| pending(&self.need, refusal))
     }
 }
 
 fn pending(need: &ReviewNeed<'_>, refusal: Refusal) -> Undecided {
+    let refusal = if refusal.code == Code::ReviewMissing {
+        refusal
+    } else {
+        refusal.detail("review", need.path())
+    };
     Undecided {
         refusal,
         mapping: Some(need.mapping.clone()),

@@ -1,29 +1,36 @@
 //! `permit eval`: how the policy maps a request, and why each rule did or did not match. Records nothing.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::args::EvalArgs;
-use super::decide::decide;
+use super::decide::{Place, Prepared, Waiting, prepare};
 use super::files;
 use super::outcome::Outcome;
 use super::render::{DIM, GOOD, WARN, paint, safe};
 use super::session::Session;
-use crate::engine::code::{Class, Refusal};
+use super::stream::Stream;
+use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::policy::{Mismatch, Rule, Subject};
 use crate::engine::request::{MAX_REQUEST, Request};
+use crate::engine::review::missing;
 
 pub(crate) fn run(session: &Session, args: &EvalArgs) -> Result<Outcome, Refusal> {
     let request = Request::parse(&files::read(&args.request, MAX_REQUEST)?)?;
     let governed = session.govern(&args.at)?;
     let subject = Subject::new(&request);
     let mismatches = governed.policy.mismatches(&subject)?;
-    let decided = decide(&governed, &request);
-    let (mapping, missing, refusal) = match decided {
-        Ok(decided) => (Some(decided.grant.mapping().clone()), Vec::new(), None),
-        Err(undecided)
-            if undecided.review.is_some() && undecided.refusal.class() != Class::Failed =>
-        {
-            (undecided.mapping, vec![undecided.refusal], None)
+    let (mapping, missing, refusal) = match prepare(session, &governed, &request) {
+        Ok(Prepared::Granted(decided)) => (Some(decided.grant.mapping().clone()), Vec::new(), None),
+        Ok(Prepared::Review(waiting)) => {
+            let missing = still_missing(session, &args.stream, &waiting)?;
+            // A malformed document is no next step of a reviewer; a table that is still to be made is.
+            let invalid = |refusal: &&Refusal| {
+                refusal.class() == Class::Invalid && refusal.code != Code::PrincipalsMissing
+            };
+            let refusal = missing.iter().find(invalid).cloned();
+            (Some(waiting.need.mapping.clone()), missing, refusal)
         }
         Err(undecided) => (undecided.mapping, Vec::new(), Some(undecided.refusal)),
     };
@@ -86,6 +93,25 @@ pub(crate) fn run(session: &Session, args: &EvalArgs) -> Result<Outcome, Refusal
         outcome.refuse(refusal);
     }
     Ok(outcome)
+}
+
+/// The smallest set of things that are missing before a request that needs a review gets its permit.
+fn still_missing(
+    session: &Session,
+    stream: &str,
+    waiting: &Waiting<'_>,
+) -> Result<Vec<Refusal>, Refusal> {
+    let stream = Stream::new(session, stream)?;
+    let at = stream.tip()?;
+    let place = Place {
+        stream: &stream,
+        from: at.as_ref().map(|at| at.commit),
+        sequence: at.as_ref().map_or(0, |at| at.tip.next_sequence()),
+        derived: &BTreeMap::new(),
+    };
+    let judgement = waiting.judge(&place)?;
+    let need = &waiting.need;
+    Ok(missing(&need.missing(), need.asks, judgement.as_ref()))
 }
 
 fn not_matched((rule, mismatch): &(&Rule, Mismatch)) -> Value {

@@ -1,9 +1,10 @@
 //! `permit issue`: governed commit → policy → mapping → review gate → permit → event → append → print.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::args::IssueArgs;
-use super::decide::{Decided, Undecided, check_actor, decide};
+use super::decide::{Place, Prepared, Undecided, check_actor, prepare};
 use super::files;
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
@@ -28,8 +29,11 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     let governed = session.govern(&args.at)?;
     let stream = Stream::new(session, &args.stream)?;
     let rollback = rollback(session, &stream, &governed)?;
-    let mut outcome = match decide(&governed, &request) {
-        Ok(decided) => issue(&stream, &governed, &request, &decided, args.open_stream)?,
+    let issued = prepare(session, &governed, &request)
+        .and_then(|prepared| issue(&stream, &governed, &request, &prepared, args.open_stream));
+    let mut outcome = match issued {
+        Ok(outcome) => outcome,
+        Err(undecided) if undecided.mapping.is_none() => return Err(undecided.refusal),
         Err(undecided) => pending(undecided),
     };
     outcome.set("actor", args.actor.as_deref().unwrap_or("unauthenticated"));
@@ -44,21 +48,35 @@ fn issue(
     stream: &Stream<'_>,
     governed: &Governed<'_>,
     request: &Request,
-    decided: &Decided,
+    prepared: &Prepared<'_>,
     open_stream: bool,
-) -> Result<Outcome, Refusal> {
+) -> Result<Outcome, Undecided> {
+    let mut undecided = None;
     let appended = stream.append(|before| {
         let (mut events, tip) = begin(stream, governed, before, open_stream)?;
+        let place = Place {
+            stream,
+            from: before.map(|at| at.commit),
+            sequence: tip.next_sequence(),
+            derived: &BTreeMap::new(),
+        };
+        let decided = prepared.decide(&place).map_err(|why| {
+            let refusal = why.refusal.clone();
+            undecided = Some(why);
+            refusal
+        })?;
         let (permit, event) = decided.derive(request, &tip, governed)?;
         events.push(event);
-        Ok((events, permit))
-    })?;
-    Ok(issued(
-        &appended.derived,
-        decided.grant.mapping(),
-        &appended.at,
-        request,
-    ))
+        Ok((events, (permit, decided.grant.mapping().clone())))
+    });
+    match (appended, undecided) {
+        (Ok(appended), _) => {
+            let (permit, mapping) = &appended.derived;
+            Ok(issued(permit, mapping, &appended.at, request))
+        }
+        (Err(_), Some(undecided)) => Err(undecided),
+        (Err(refusal), None) => Err(refusal.into()),
+    }
 }
 
 /// Says so where the governed commit is older than that of the permit before (section 2).

@@ -12,6 +12,7 @@ mod fault;
 mod files;
 mod init;
 mod issue;
+mod ledger;
 mod meta;
 mod outcome;
 mod progress;

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use super::args::ReplayArgs;
-use super::decide::decide;
+use super::decide::{Place, decide};
 use super::fault;
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
@@ -179,14 +179,11 @@ impl<'s> Replay<'s> {
                 return Ok(Some(diverged(Code::ReplayMismatch, detail, Vec::new())));
             }
         };
-        match self.derive(event, &recorded, findings) {
+        let parent = self.stream.parent_of(commit)?;
+        match self.derive(event, parent, &recorded, findings) {
             Ok(derived) => {
-                let parent = self.session.repository.read_commit(commit)?.parents;
-                let bytes = event_commit_bytes(
-                    parent.first().copied(),
-                    event.sequence,
-                    derived.message().as_bytes(),
-                );
+                let bytes =
+                    event_commit_bytes(parent, event.sequence, derived.message().as_bytes());
                 let found = differing(event, &derived)?;
                 if found.is_empty() && event_commit_id(&bytes) == commit {
                     return Ok(None);
@@ -215,6 +212,7 @@ impl<'s> Replay<'s> {
     fn derive(
         &mut self,
         event: &Event<'_>,
+        parent: Option<CommitId>,
         recorded: &Recorded<'_>,
         findings: &mut Findings,
     ) -> Result<SealedEvent, Refusal> {
@@ -240,7 +238,14 @@ impl<'s> Replay<'s> {
                     Refusal::new(Code::ReplayMismatch, "the event links to nothing")
                 })?,
             };
-        let decided = decide(governed, &recorded.request).map_err(|undecided| undecided.refusal)?;
+        let place = Place {
+            stream: self.stream,
+            from: parent,
+            sequence: event.sequence,
+            derived: &BTreeMap::new(),
+        };
+        let decided = decide(self.session, governed, &recorded.request, &place)
+            .map_err(|undecided| undecided.refusal)?;
         let (_, event) = decided.derive(&recorded.request, &tip, governed)?;
         Ok(event)
     }

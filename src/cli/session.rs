@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::args::{Format, Global};
 use super::fault;
+use super::ledger::Memory;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
 use crate::engine::policy::Policy;
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     role: Role,
     /// Policies that were parsed, by the id of their bytes.
     policies: RefCell<BTreeMap<ObjectId, Rc<Policy>>>,
+    /// What was read from the review ledger.
+    pub(crate) ledger: Memory,
 }
 
 struct GovernedRef {
@@ -105,6 +108,7 @@ impl Session {
             governed_ref,
             role,
             policies: RefCell::default(),
+            ledger: Memory::default(),
         })
     }
 

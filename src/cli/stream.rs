@@ -242,6 +242,12 @@ impl<'r> Stream<'r> {
             .to_vec())
     }
 
+    /// The commit of the event before the one that a commit holds.
+    pub(crate) fn parent_of(&self, commit: CommitId) -> Result<Option<CommitId>, Refusal> {
+        let commit = self.repository.read_commit(commit)?;
+        Ok(commit.parents.first().copied())
+    }
+
     /// Refuses to open a stream that exists, or that existed here and is gone.
     pub(crate) fn refuse_reopening(&self) -> Result<(), Refusal> {
         if self.reference.tip()?.is_some() {

@@ -1,12 +1,13 @@
 //! `permit verify` and `permit use`: the executor decides again and believes nothing that a permit says of itself.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
 
 use super::args::VerifyArgs;
 use super::checkpoint::{self, Checkpoint};
-use super::decide::{check_actor, decide};
+use super::decide::{Place, check_actor, decide};
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use super::session::{Act, Governed, Session};
@@ -18,6 +19,7 @@ use crate::engine::permit::{Expiry, Permit};
 use crate::engine::policy::Effect;
 use crate::engine::request::{MAX_REQUEST, Request};
 use crate::engine::validity::{self, Finding};
+use crate::git::CommitId;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -56,8 +58,17 @@ impl Report {
     }
 }
 
+/// What the stream says of a permit that it issued.
+struct Issuance {
+    /// The commit of the event before the one that issued it.
+    before: Option<CommitId>,
+    /// How often it was used since.
+    uses: u64,
+}
+
 /// A permit, the request that it is to be acted on for, and the state that judges them.
 pub(crate) struct Case<'s> {
+    session: &'s Session,
     pub(crate) permit: Permit,
     pub(crate) request: Request,
     governed: Result<Governed<'s>, Refusal>,
@@ -139,6 +150,7 @@ impl<'s> Case<'s> {
         at: &str,
     ) -> Result<Self, Refusal> {
         Ok(Self {
+            session,
             stream: Stream::new(session, &permit.stream_id)?,
             governed: session.govern(at),
             permit,
@@ -194,8 +206,16 @@ impl<'s> Case<'s> {
         };
         let place = format!("`{}` is at event {}", self.stream.id, at.tip.sequence);
         report.check("stream", Ok(place));
-        let (issued, uses) = self.look(&at);
-        report.check("issued", issued);
+        let found = match self.look(&at) {
+            Ok((found, detail)) => {
+                report.check("issued", Ok(detail));
+                Some(found)
+            }
+            Err(refusal) => {
+                report.check("issued", Err(refusal));
+                None
+            }
+        };
         report.check("request", validity::is_bound(&self.permit, &self.request));
         if let Some(actor) = &self.actor {
             let same = check_actor(&self.request, Some(actor));
@@ -209,10 +229,17 @@ impl<'s> Case<'s> {
             self.governed()
                 .and_then(|governed| validity::is_under(&self.permit, governed.policy.hash())),
         );
-        report.check("replay", self.derive_again());
+        match &found {
+            // A review is judged at the place where the permit was issued, and there is none.
+            None if self.permit.review_ref.is_some() => report.skip(&["replay"]),
+            found => {
+                let before = found.as_ref().and_then(|found| found.before);
+                report.check("replay", self.derive_again(before));
+            }
+        }
         report.check("decision", validity::permits(&self.permit));
-        match uses {
-            Some(uses) => report.check("unused", validity::is_unused(&self.permit, uses)),
+        match found {
+            Some(found) => report.check("unused", validity::is_unused(&self.permit, found.uses)),
             None => report.skip(&["unused"]),
         }
         report.check(
@@ -229,12 +256,12 @@ impl<'s> Case<'s> {
 
     /// Walks from the tip back to the event that issued the permit (or to the checkpoint, if that is older); counts the
     /// uses on the way. Cost grows with the events since then, not with the stream.
-    fn look(&self, at: &At) -> (Finding, Option<u64>) {
+    fn look(&self, at: &At) -> Result<(Issuance, String), Refusal> {
         let wanted = self.permit.issued_at_sequence;
         let point = self.checkpoint.as_ref();
         if point.is_some_and(|point| point.sequence > at.tip.sequence) {
             let truncated = "the stream ends before the checkpoint";
-            return (Err(Refusal::new(Code::ChainTruncated, truncated)), None);
+            return Err(Refusal::new(Code::ChainTruncated, truncated));
         }
         let expectation = point.map(|point| Expectation {
             sequence: Some(point.sequence),
@@ -244,32 +271,36 @@ impl<'s> Case<'s> {
         let mut uses = 0_u64;
         let nothing = "the stream holds no event at the permit's sequence";
         let mut issued = Err(Refusal::new(Code::NotIssued, nothing));
-        let walked = self.stream.walk(at.commit, expectation, |event, _| {
+        let verifier = self.stream.walk(at.commit, expectation, |event, commit| {
             uses = uses.saturating_add(u64::from(validity::is_use(&self.permit, event)));
             if event.sequence == wanted {
-                issued = validity::is_issuance(&self.permit, event);
+                issued = validity::is_issuance(&self.permit, event).map(|what| (commit, what));
             }
             Ok(if event.sequence <= last {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             })
-        });
-        let sound = walked.and_then(|verifier| {
-            verifier
-                .finish_part()
-                .map_err(|fault| self.stream.broken(&fault))
-        });
-        match (sound, issued) {
-            (Err(refusal), _) | (Ok(()), Err(refusal)) => (Err(refusal), None),
-            (Ok(()), Ok(detail)) => (Ok(detail), Some(uses)),
-        }
+        })?;
+        verifier
+            .finish_part()
+            .map_err(|fault| self.stream.broken(&fault))?;
+        let (commit, detail) = issued?;
+        let before = self.stream.parent_of(commit)?;
+        Ok((Issuance { before, uses }, detail))
     }
 
     /// Decides again and derives the permit from its own place.
-    fn derive_again(&self) -> Finding {
+    fn derive_again(&self, before: Option<CommitId>) -> Finding {
         let governed = self.governed()?;
-        let decided = decide(governed, &self.request).map_err(|undecided| undecided.refusal)?;
+        let place = Place {
+            stream: &self.stream,
+            from: before,
+            sequence: self.permit.issued_at_sequence,
+            derived: &BTreeMap::new(),
+        };
+        let decided = decide(self.session, governed, &self.request, &place)
+            .map_err(|undecided| undecided.refusal)?;
         let commit = match &self.permit.expiry_condition {
             Expiry::ValidForCommit { commit_sha } => *commit_sha,
             Expiry::ValidForSequenceRange { .. } => governed.sha(),

@@ -5,13 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::canonical::{Object, Value};
 use super::code::{Code, Refusal};
-use super::digest::{Domain, Fingerprint, PolicyHash, ReviewId, domain_hash};
+use super::digest::{Fingerprint, PolicyHash, ReviewId};
 use super::policy::{
     ConflictMode, Effect, GrantTerms, Policy, ReviewType, SeverityToGating, Subject,
 };
 use super::request::{Capability, Request};
+use super::review::{Artifact, Asked, Judged, review_id};
 
 /// What the policy says of a request: the record that an auditor reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +103,11 @@ pub fn evaluate<'p>(request: &Request, policy: &'p Policy) -> Result<Decision<'p
         .and_then(|rule| rule.review_type.as_deref())
         .and_then(|name| Some((name, policy.review_type(name)?)))
         .ok_or_else(|| Refusal::new(Code::InvalidPolicy, "a `review` rule has no review type"))?;
-    let review_id = review_id(&grant.mapping, name);
+    let review_id = review_id(
+        grant.mapping.policy_hash,
+        grant.mapping.request_fingerprint,
+        name,
+    );
     Ok(Decision::NeedsReview(ReviewNeed {
         review_id,
         review_type: name,
@@ -114,18 +118,6 @@ pub fn evaluate<'p>(request: &Request, policy: &'p Policy) -> Result<Decision<'p
             ..grant
         },
     }))
-}
-
-fn review_id(mapping: &Mapping, review_type: &str) -> ReviewId {
-    let inputs = Object::of([
-        ("policy_hash", Value::from(mapping.policy_hash)),
-        (
-            "request_fingerprint",
-            Value::from(mapping.request_fingerprint),
-        ),
-        ("review_type", Value::from(review_type)),
-    ]);
-    ReviewId::new(domain_hash(Domain::ReviewId, &inputs.into()))
 }
 
 impl Decision<'_> {
@@ -143,7 +135,39 @@ impl ReviewNeed<'_> {
     /// Where the ledger artifact of this review stands in the governed tree.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("governance/reviews/{}.review.json", self.review_id)
+        Artifact::path_of(self.review_id)
+    }
+
+    /// What a review of the request is held against.
+    #[must_use]
+    pub fn asked<'a>(&'a self, request: &'a Request) -> Asked<'a> {
+        Asked {
+            fingerprint: self.mapping.request_fingerprint,
+            review_type: self.review_type,
+            actor_id: &request.actor_id,
+            capability: &request.capability,
+            target: &request.target,
+            terms: self.grant.terms,
+        }
+    }
+
+    /// The grant that a valid review of exactly this need makes, narrowed by its conditions.
+    ///
+    /// # Errors
+    /// `REVIEW_MISMATCH` for the review of another need.
+    pub fn granted_by(&self, judged: &Judged) -> Result<Grant, Refusal> {
+        if judged.record().review_id != self.review_id {
+            return Err(Refusal::new(
+                Code::ReviewMismatch,
+                "the review that was judged is of another request",
+            )
+            .detail("stated", judged.record().review_id.to_string())
+            .detail("expected", self.review_id.to_string()));
+        }
+        Ok(Grant {
+            terms: judged.terms(),
+            ..self.grant.clone()
+        })
     }
 
     /// Says that nobody has decided yet.

@@ -8,5 +8,7 @@ pub mod permit;
 pub mod policy;
 pub mod replay;
 pub mod request;
+pub mod review;
+pub mod sshsig;
 pub mod text;
 pub mod validity;

@@ -1,7 +1,7 @@
 //! A commit's first parents, read from the raw commits.
 use std::collections::BTreeMap;
 
-use super::{CommitId, Repository, Result};
+use super::{CommitId, EntryKind, Error, ObjectId, Repository, Result, Snapshot};
 
 /// Goes from a commit to its first parent and on, until the root or an error.
 ///
@@ -70,4 +70,92 @@ impl<'r> History<'r> {
         }
         Ok(None)
     }
+}
+
+/// Where the present bytes of a file came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Introduction {
+    /// The commit that introduced them.
+    pub commit: CommitId,
+    /// Its first parent; none where it is a root.
+    pub parent: Option<CommitId>,
+    /// Its committer time, in seconds since 1970.
+    pub time: i64,
+}
+
+impl Repository {
+    /// Finds the commit that introduced the present bytes of a file: the oldest of the unbroken run of first parents,
+    /// back from `from`, that hold the same blob at its path. `None` where `from` holds no regular file there.
+    ///
+    /// Reads the commits of that run and the one before it, no more.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where the walk leaves what the repository holds, and [`Error::Corrupt`].
+    pub fn introduction(&self, from: CommitId, path: &str) -> Result<Option<Introduction>> {
+        let mut at = self.snapshot(from)?;
+        let Some(blob) = regular_file(&at, path)? else {
+            return Ok(None);
+        };
+        loop {
+            let commit = self.read_commit(at.commit())?;
+            let parent = commit.parents.first().copied();
+            if let Some(parent) = parent {
+                let before = self.snapshot(parent)?;
+                if same_top(&at, &before, path)? || regular_file(&before, path)? == Some(blob) {
+                    at = before;
+                    continue;
+                }
+            }
+            return Ok(Some(Introduction {
+                commit: commit.id,
+                parent,
+                time: commit.committer_time,
+            }));
+        }
+    }
+
+    /// Tells whether a commit, or any on its first-parent chain, ever had anything at a path.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where the walk leaves what the repository holds before the path was met, and [`Error::Corrupt`].
+    pub fn ever_held(&self, from: CommitId, path: &str) -> Result<bool> {
+        let mut after: Option<Snapshot<'_>> = None;
+        for commit in self.first_parents(from) {
+            let at = self.snapshot(commit?)?;
+            let unchanged = after
+                .as_ref()
+                .map(|after| same_top(after, &at, path))
+                .transpose()?;
+            if unchanged != Some(true) {
+                match at.entry(path) {
+                    Ok(None) => {}
+                    // What stands in the way of the path is no proof that nothing was there.
+                    Ok(Some(_)) | Err(Error::NotRegular { .. }) => return Ok(true),
+                    Err(other) => return Err(other),
+                }
+            }
+            after = Some(at);
+        }
+        Ok(false)
+    }
+}
+
+/// The blob of the regular file at a path; nothing for whatever else is there.
+fn regular_file(snapshot: &Snapshot<'_>, path: &str) -> Result<Option<ObjectId>> {
+    match snapshot.entry(path) {
+        Ok(entry) => Ok(entry
+            .filter(|entry| matches!(entry.kind, EntryKind::File | EntryKind::Executable))
+            .map(|entry| entry.id)),
+        Err(Error::NotRegular { .. }) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// Whether two commits hold the same entry where a path begins, so that nothing below it can differ.
+fn same_top(one: &Snapshot<'_>, other: &Snapshot<'_>, path: &str) -> Result<bool> {
+    if one.tree_id() == other.tree_id() {
+        return Ok(true);
+    }
+    let top = path.split('/').next().unwrap_or(path);
+    Ok(one.entry(top)? == other.entry(top)?)
 }

@@ -27,7 +27,7 @@ mod tree_format;
 use std::{fmt, io, path::PathBuf};
 
 pub use commit::RawCommit;
-pub use history::{FirstParents, History};
+pub use history::{FirstParents, History, Introduction};
 pub use id::{CommitId, InvalidId, ObjectId};
 pub use repository::Repository;
 pub use stream::{

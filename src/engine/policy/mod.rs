@@ -93,6 +93,19 @@ pub enum Role {
     Sovereign,
 }
 
+impl Role {
+    /// The word that stands in documents.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Role::DomainAdmin => "domain_admin",
+            Role::CompanyAdmin => "company_admin",
+            Role::Council => "council",
+            Role::Sovereign => "sovereign",
+        }
+    }
+}
+
 /// What a kind of review asks for.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(untagged)]

@@ -1,0 +1,403 @@
+//! The review ledger at a governed commit: loads whatever a review is judged by, and judges nothing itself.
+//!
+//! An artifact says what has to be loaded around it: its manifest, the files that lists, the commit that introduced it,
+//! the table of that commit's first parent, and what stands at its anchor.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use super::fault;
+use super::session::{Governed, MAX_GOVERNED, Session, sha};
+use super::stream::Stream;
+use crate::engine::canonical::Value;
+use crate::engine::chain::{Event, EventType};
+use crate::engine::code::{Code, Refusal};
+use crate::engine::digest::{CommitSha, ReviewId, sha256};
+use crate::engine::request::Request;
+use crate::engine::review::{
+    AnchorFact, Artifact, Evidence, Expected, Found, Judgement, MAX_ARTIFACT, Manifest,
+    ManifestFact, Origin, PRINCIPALS_PATH, Principals, Table, judge,
+};
+use crate::git::{self, CommitId, EntryKind, ObjectId, Snapshot};
+
+/// How many of each kind are remembered, so that a replay does not read the same bytes again and again.
+const REMEMBERED: usize = 64;
+
+/// What was read from the ledger, by what it was read from.
+#[derive(Default)]
+pub(crate) struct Memory {
+    tables: RefCell<BTreeMap<ObjectId, TableAt>>,
+    files: RefCell<BTreeMap<ObjectId, Found>>,
+    entries: RefCell<BTreeMap<(CommitId, ReviewId), Rc<Entry>>>,
+}
+
+/// The principals table of one commit.
+#[derive(Clone)]
+pub(crate) enum TableAt {
+    Missing,
+    Invalid(Refusal),
+    Sound(Rc<Principals>),
+}
+
+/// A manifest envelope of one commit, and what that commit holds for each of its artifacts.
+pub(crate) enum ManifestAt {
+    Missing,
+    Invalid(Refusal),
+    Present(Manifest, Vec<Found>),
+}
+
+/// What a governed commit's ledger holds for a review.
+pub(crate) enum Entry {
+    Malformed(Refusal),
+    Case(Case),
+}
+
+/// An artifact with everything around it but the stream.
+pub(crate) struct Case {
+    pub(crate) artifact: Artifact,
+    file_name: String,
+    before: TableAt,
+    governed: TableAt,
+    manifest: ManifestAt,
+    origin: Origin,
+}
+
+/// What the stream says around an artifact.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) anchor: AnchorFact,
+    /// How many permits of the review stand after the anchor.
+    pub(crate) issued: u64,
+    /// The request of one of them.
+    pub(crate) request: Option<Request>,
+}
+
+impl Facts {
+    const NONE: Self = Self {
+        anchor: AnchorFact::Missing,
+        issued: 0,
+        request: None,
+    };
+}
+
+impl Entry {
+    /// Reads what a governed commit's ledger holds for a review; nothing where it holds no artifact.
+    ///
+    /// # Errors
+    /// Objects that the repository lacks or cannot read; what is wrong with documents comes out in the judgement.
+    pub(crate) fn load(
+        session: &Session,
+        governed: &Governed<'_>,
+        id: ReviewId,
+    ) -> Result<Option<Rc<Self>>, Refusal> {
+        let key = (governed.commit, id);
+        if let Some(entry) = session.ledger.entries.borrow().get(&key) {
+            return Ok(Some(Rc::clone(entry)));
+        }
+        let name = Artifact::file_name_of(id);
+        let Some(entry) = Self::read(session, governed, &name)? else {
+            return Ok(None);
+        };
+        let entry = Rc::new(entry);
+        remember(&session.ledger.entries, key, Rc::clone(&entry));
+        Ok(Some(entry))
+    }
+
+    /// Reads the artifact of a file name; nothing where there is none.
+    pub(crate) fn read(
+        session: &Session,
+        governed: &Governed<'_>,
+        file_name: &str,
+    ) -> Result<Option<Self>, Refusal> {
+        let path = format!("governance/reviews/{file_name}");
+        let parsed = match governed.snapshot.file(&path, MAX_GOVERNED) {
+            Ok(None) => return Ok(None),
+            Ok(Some(blob)) => Artifact::parse(&blob.bytes),
+            Err(error) => Err(fault::governed(Code::InvalidReview)(error)),
+        };
+        let artifact = match parsed {
+            Ok(artifact) => artifact,
+            Err(refusal) => return malformed(refusal).map(Some),
+        };
+        let introduction = session
+            .repository
+            .introduction(governed.commit, &path)?
+            .ok_or_else(|| Refusal::new(Code::Internal, "an artifact without an origin"))?;
+        let before = judging_table(session, introduction.commit, introduction.parent)?;
+        let manifest = ManifestAt::load(session, &governed.snapshot, &artifact)?;
+        Ok(Some(Self::Case(Case {
+            artifact,
+            file_name: file_name.to_owned(),
+            before,
+            governed: TableAt::load(session, &governed.snapshot)?,
+            manifest,
+            origin: Origin {
+                introduced_by: sha(introduction.commit),
+                recorded_at: introduction.time,
+            },
+        })))
+    }
+}
+
+impl Case {
+    /// An artifact that is not committed yet, as if the next commit on the governed one introduced it.
+    pub(crate) fn draft(
+        session: &Session,
+        governed: &Governed<'_>,
+        artifact: Artifact,
+        file_name: String,
+        manifest: Option<ManifestAt>,
+    ) -> Result<Self, Refusal> {
+        let table = TableAt::load(session, &governed.snapshot)?;
+        let manifest = match manifest {
+            Some(manifest) => manifest,
+            None => ManifestAt::load(session, &governed.snapshot, &artifact)?,
+        };
+        Ok(Self {
+            artifact,
+            file_name,
+            before: table.clone(),
+            governed: table,
+            manifest,
+            origin: Origin {
+                introduced_by: CommitSha::new([0; 20]),
+                recorded_at: 0,
+            },
+        })
+    }
+
+    /// Judges the artifact with what the stream says around it.
+    pub(crate) fn judge(&self, expected: &Expected<'_>, facts: &Facts) -> Judgement {
+        let evidence = Evidence {
+            file_name: &self.file_name,
+            before: self.before.table(),
+            governed: self.governed.table(),
+            manifest: match &self.manifest {
+                ManifestAt::Missing => ManifestFact::Missing,
+                ManifestAt::Invalid(refusal) => ManifestFact::Invalid(refusal),
+                ManifestAt::Present(manifest, found) => ManifestFact::Present(manifest, found),
+            },
+            anchor: facts.anchor,
+            issued: facts.issued,
+            origin: self.origin,
+        };
+        judge(&self.artifact, expected, &evidence)
+    }
+
+    /// Looks at the anchor and counts the permits of the review after it, going back from a commit of the stream.
+    ///
+    /// Costs the events since the anchor, no more.
+    ///
+    /// # Errors
+    /// `CHAIN_*` where the stream is broken on the way.
+    pub(crate) fn facts(
+        &self,
+        stream: &Stream<'_>,
+        from: Option<CommitId>,
+    ) -> Result<Facts, Refusal> {
+        let anchor = &self.artifact.document().anchor;
+        let mut facts = Facts::NONE;
+        let Some(from) = from.filter(|_| anchor.stream_id == stream.id) else {
+            return Ok(facts);
+        };
+        let id = self.artifact.document().review_id.to_string();
+        let verifier = stream.walk(from, None, |event, _| {
+            if event.sequence == anchor.sequence {
+                facts.anchor = AnchorFact::Event(event.computed_hash);
+            }
+            if event.sequence <= anchor.sequence {
+                return Ok(ControlFlow::Break(()));
+            }
+            if let Some(request) = issued_for(event, &id) {
+                facts.issued = facts.issued.saturating_add(1);
+                facts.request = facts.request.take().or(request);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        verifier
+            .finish_part()
+            .map_err(|fault| stream.broken(&fault))?;
+        Ok(facts)
+    }
+}
+
+/// Tells whether an event issued a permit of a review; the request, if it can be read.
+fn issued_for(event: &Event<'_>, review_id: &str) -> Option<Option<Request>> {
+    if event.kind() != Some(EventType::PermitIssued) || !event.payload.contains(review_id) {
+        return None;
+    }
+    let payload = event.payload_value().ok()?;
+    let named = payload.at("permit")?.at("review_ref")?.at("review_id")?;
+    (named.as_str() == Some(review_id)).then(|| {
+        let request: Option<&Value<'_>> = payload.at("request");
+        request.and_then(|request| Request::read(request).ok())
+    })
+}
+
+fn malformed(refusal: Refusal) -> Result<Entry, Refusal> {
+    // What could not be read is an error; what was read and is not sound is a finding.
+    if refusal.code == Code::InvalidReview {
+        Ok(Entry::Malformed(refusal))
+    } else {
+        Err(refusal)
+    }
+}
+
+/// The table that judges an artifact: that of the first parent of the commit that introduced it, or, at first adoption
+/// only, that commit's own.
+fn judging_table(
+    session: &Session,
+    introduced: CommitId,
+    parent: Option<CommitId>,
+) -> Result<TableAt, Refusal> {
+    let repository = &session.repository;
+    let before = match parent {
+        None => TableAt::Missing,
+        Some(parent) => TableAt::load(session, &repository.snapshot(parent)?)?,
+    };
+    if !matches!(before, TableAt::Missing) {
+        return Ok(before);
+    }
+    let ever_held = match parent {
+        None => false,
+        Some(parent) => repository.ever_held(parent, PRINCIPALS_PATH)?,
+    };
+    let own = TableAt::load(session, &repository.snapshot(introduced)?)?;
+    Ok(
+        match Table::judging(before.table(), ever_held, own.table()) {
+            Table::Missing => TableAt::Missing,
+            Table::Invalid(_) | Table::Sound(_) => own,
+        },
+    )
+}
+
+impl TableAt {
+    /// Reads the table of a commit.
+    pub(crate) fn load(session: &Session, snapshot: &Snapshot<'_>) -> Result<Self, Refusal> {
+        let invalid = fault::governed(Code::InvalidPrincipals);
+        let refuse = |refusal: Refusal| {
+            if refusal.code == Code::InvalidPrincipals {
+                Ok(Self::Invalid(refusal))
+            } else {
+                Err(refusal)
+            }
+        };
+        let entry = match snapshot.entry(PRINCIPALS_PATH) {
+            Ok(None) => return Ok(Self::Missing),
+            Ok(Some(entry)) => entry,
+            Err(error) => return refuse(invalid(error)),
+        };
+        if let Some(table) = session.ledger.tables.borrow().get(&entry.id)
+            && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
+        {
+            return Ok(table.clone());
+        }
+        let table = match snapshot.file(PRINCIPALS_PATH, MAX_GOVERNED) {
+            Ok(Some(blob)) => match Principals::parse(&blob.bytes) {
+                Ok(principals) => Self::Sound(Rc::new(principals)),
+                Err(refusal) => Self::Invalid(refusal),
+            },
+            Ok(None) => return Ok(Self::Missing),
+            Err(error) => return refuse(invalid(error)),
+        };
+        remember(&session.ledger.tables, entry.id, table.clone());
+        Ok(table)
+    }
+
+    /// The table as the engine takes it.
+    pub(crate) fn table(&self) -> Table<'_> {
+        match self {
+            Self::Missing => Table::Missing,
+            Self::Invalid(refusal) => Table::Invalid(refusal),
+            Self::Sound(principals) => Table::Sound(principals),
+        }
+    }
+}
+
+impl ManifestAt {
+    fn load(
+        session: &Session,
+        snapshot: &Snapshot<'_>,
+        artifact: &Artifact,
+    ) -> Result<Self, Refusal> {
+        Self::at(session, snapshot, &artifact.needs().manifest_path)
+    }
+
+    /// Reads the envelope at a path, and looks for each of its artifacts.
+    pub(crate) fn at(
+        session: &Session,
+        snapshot: &Snapshot<'_>,
+        path: &str,
+    ) -> Result<Self, Refusal> {
+        match snapshot.file(path, MAX_GOVERNED) {
+            Ok(None) => Ok(Self::Missing),
+            Ok(Some(blob)) => Self::of(session, snapshot, &blob.bytes),
+            Err(error) => {
+                let refusal = fault::governed(Code::InvalidManifest)(error);
+                if refusal.code == Code::InvalidManifest {
+                    Ok(Self::Invalid(refusal))
+                } else {
+                    Err(refusal)
+                }
+            }
+        }
+    }
+
+    /// Parses an envelope, and looks for each of its artifacts.
+    pub(crate) fn of(
+        session: &Session,
+        snapshot: &Snapshot<'_>,
+        bytes: &[u8],
+    ) -> Result<Self, Refusal> {
+        let manifest = match Manifest::parse(bytes) {
+            Ok(manifest) => manifest,
+            Err(refusal) => return Ok(Self::Invalid(refusal)),
+        };
+        let found = manifest
+            .artifacts
+            .iter()
+            .map(|listed| find(session, snapshot, &listed.path))
+            .collect::<Result<_, _>>()?;
+        Ok(Self::Present(manifest, found))
+    }
+}
+
+/// What a commit holds at the path of an artifact.
+pub(crate) fn find(
+    session: &Session,
+    snapshot: &Snapshot<'_>,
+    path: &str,
+) -> Result<Found, Refusal> {
+    let entry = match snapshot.entry(path) {
+        Ok(None) => return Ok(Found::Absent),
+        Ok(Some(entry)) => entry,
+        Err(git::Error::NotRegular { .. }) => return Ok(Found::NotAFile),
+        Err(error) => return Err(error.into()),
+    };
+    if !matches!(entry.kind, EntryKind::File | EntryKind::Executable) {
+        return Ok(Found::NotAFile);
+    }
+    if let Some(found) = session.ledger.files.borrow().get(&entry.id) {
+        return Ok(*found);
+    }
+    let found = match snapshot.blob(entry.id, path, MAX_ARTIFACT) {
+        Ok(blob) => Found::File {
+            sha256: sha256(&blob.bytes),
+            size: u64::try_from(blob.bytes.len()).unwrap_or(u64::MAX),
+        },
+        Err(git::Error::TooLarge { .. }) => Found::TooLarge,
+        Err(error) => return Err(error.into()),
+    };
+    session.ledger.files.borrow_mut().insert(entry.id, found);
+    Ok(found)
+}
+
+fn remember<K: Ord, V>(memory: &RefCell<BTreeMap<K, V>>, key: K, value: V) {
+    let mut memory = memory.borrow_mut();
+    if memory.len() >= REMEMBERED {
+        memory.clear();
+    }
+    memory.insert(key, value);
+}
