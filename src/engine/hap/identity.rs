@@ -180,15 +180,12 @@ impl Signer {
             ));
         }
         let rest = rest.trim_start_matches([' ', '\t']);
-        let (options, key) = match PublicKey::parse(rest) {
-            Ok(key) => (Vec::new(), key),
-            Err(_) => {
-                let (options, key) = split_options(rest)?;
-                (
-                    options,
-                    PublicKey::parse(key).map_err(|fault| fault.to_string())?,
-                )
-            }
+        let (options, key) = if let Ok(key) = PublicKey::parse(rest) {
+            (Vec::new(), key)
+        } else {
+            let (options, key) = split_options(rest)?;
+            let key = PublicKey::parse(key).map_err(|fault| fault.to_string())?;
+            (options, key)
         };
         let mut signer = Self {
             did: principal.to_owned(),

@@ -36,6 +36,8 @@ pub mod request;
 pub mod stream;
 
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod vectors;
 
 /// What a path holds in one commit's tree, as the caller found it there.

@@ -174,7 +174,11 @@ fn invalid(what: impl std::fmt::Display) -> Refusal {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
@@ -215,12 +219,8 @@ mod tests {
         refused(&|file| file["providers"][0]["public_key"] = json!("00"));
         refused(&|file| file["providers"][0]["did"] = json!("did:key:z6Mkother"));
         refused(&|file| {
-            drop(
-                file["providers"][0]
-                    .as_object_mut()
-                    .unwrap()
-                    .remove("trusted_until"),
-            )
+            let entry = file["providers"][0].as_object_mut().unwrap();
+            entry.remove("trusted_until");
         });
         refused(&|file| {
             let entry = file["providers"][0].clone();
