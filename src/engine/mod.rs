@@ -9,5 +9,6 @@ pub mod permit;
 pub mod policy;
 pub mod replay;
 pub mod request;
+pub mod sshsig;
 pub mod text;
 pub mod validity;
