@@ -4,6 +4,7 @@ pub mod chain;
 pub mod code;
 pub mod digest;
 pub mod evaluate;
+pub mod hap;
 pub mod permit;
 pub mod policy;
 pub mod replay;

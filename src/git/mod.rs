@@ -10,6 +10,7 @@
 //! - [`Snapshot`] is what one commit's tree holds.
 //! - [`StreamRef`] is one ref with one commit per event: read, and append by compare-and-swap.
 mod commit;
+mod compare;
 mod durable;
 mod history;
 mod id;

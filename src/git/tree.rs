@@ -142,7 +142,7 @@ impl<'r> Snapshot<'r> {
         Ok(entries)
     }
 
-    fn read_tree(&self, id: ObjectId) -> Result<Rc<[Entry]>> {
+    pub(super) fn read_tree(&self, id: ObjectId) -> Result<Rc<[Entry]>> {
         if let Some(entries) = self.trees.borrow().get(&id) {
             return Ok(Rc::clone(entries));
         }

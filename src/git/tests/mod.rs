@@ -4,6 +4,7 @@
     reason = "a test stops where its preparation fails"
 )]
 mod appending;
+mod comparing;
 mod opening;
 mod reading;
 
