@@ -1,11 +1,15 @@
 //! The audit stream: events, how they are sealed, and how a chain of them is verified (core.md section 6).
 
 mod event;
+mod form;
 mod projection;
+mod seal;
 mod verify;
 
-pub use event::{Event, EventType, MAX_EVENT, Prev, SealedEvent};
+pub use event::{Event, Prev};
+pub use form::{EventType, MAX_EVENT};
 pub use projection::{PermitState, Projection, ReviewEntry};
+pub use seal::SealedEvent;
 pub use verify::{Expectation, Fault, Order, Verdict, VerifiedChain, Verifier};
 
 use super::digest::EventHash;
