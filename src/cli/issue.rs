@@ -85,7 +85,7 @@ fn rollback(
     stream: &Stream<'_>,
     governed: &Governed<'_>,
 ) -> Result<Option<String>, Refusal> {
-    let (Some(mut history), Some(at)) = (session.governed_history(), stream.tip()?) else {
+    let (Some(mut history), Some(at)) = (session.governed_history()?, stream.tip()?) else {
         return Ok(None);
     };
     let mut previous = None;

@@ -80,7 +80,7 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
     let mut findings = Findings::default();
     let mut broken = None;
     for stream in &streams {
-        let fault = Replay::new(session, stream).run(&range, &mut findings)?;
+        let fault = Replay::new(session, stream)?.run(&range, &mut findings)?;
         broken = broken.or(fault);
     }
     if range.permit_id.is_some() && findings.replayed == 0 && broken.is_none() {
@@ -102,14 +102,14 @@ struct Replay<'s> {
 }
 
 impl<'s> Replay<'s> {
-    fn new(session: &'s Session, stream: &'s Stream<'s>) -> Self {
-        Self {
+    fn new(session: &'s Session, stream: &'s Stream<'s>) -> Result<Self, Refusal> {
+        Ok(Self {
             session,
             stream,
-            history: session.governed_history(),
+            history: session.governed_history()?,
             governed: BTreeMap::new(),
             later: None,
-        }
+        })
     }
 
     /// Walks the stream back through the range; returns the fault of its chain, if it has one.

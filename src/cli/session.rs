@@ -23,17 +23,12 @@ const POLICY_FOLDER: &str = "governance/policy";
 pub(crate) struct Session {
     pub(crate) repository: Repository,
     pub(crate) format: Format,
-    governed_ref: Option<GovernedRef>,
+    governed_ref: Option<String>,
     role: Role,
     /// Policies that were parsed, by the id of their bytes.
     policies: RefCell<BTreeMap<ObjectId, Rc<Policy>>>,
     /// What was read from the review ledger.
     pub(crate) ledger: Memory,
-}
-
-struct GovernedRef {
-    name: String,
-    tip: CommitId,
 }
 
 /// Which half of the work this repository's user may do (core.md section 2).
@@ -90,9 +85,7 @@ impl Session {
             Some(name) => Some(name.clone()),
             None => repository.config_string("permit.governedRef")?,
         };
-        let governed_ref = name
-            .map(|name| governed_ref(&repository, name))
-            .transpose()?;
+        let governed_ref = name.map(full_ref);
         let role = match repository.config_string("permit.role")?.as_deref() {
             None => Role::Both,
             Some("supervisor") => Role::Supervisor,
@@ -114,16 +107,24 @@ impl Session {
 
     /// The governed ref's name, as output shows it.
     pub(crate) fn governed_ref(&self) -> Option<&str> {
-        self.governed_ref
-            .as_ref()
-            .map(|governed| governed.name.as_str())
+        self.governed_ref.as_deref()
     }
 
-    /// The governed ref's first-parent history, for many questions about it.
-    pub(crate) fn governed_history(&self) -> Option<History<'_>> {
-        self.governed_ref
-            .as_ref()
-            .map(|governed| self.repository.history(governed.tip))
+    /// The governed ref's first-parent history, for many questions about it; nothing where no ref is governed.
+    ///
+    /// # Errors
+    /// `COMMIT_NOT_GOVERNED` where the ref does not exist.
+    pub(crate) fn governed_history(&self) -> Result<Option<History<'_>>, Refusal> {
+        let Some(name) = &self.governed_ref else {
+            return Ok(None);
+        };
+        let tip = self.repository.ref_target(name)?.ok_or_else(|| {
+            Refusal::new(
+                Code::CommitNotGoverned,
+                format!("the governed ref `{name}` does not exist"),
+            )
+        })?;
+        Ok(Some(self.repository.history(tip)))
     }
 
     /// Refuses what the repository's role does not cover.
@@ -146,15 +147,13 @@ impl Session {
     /// Finds the commit of a revision and refuses it where it is not governed.
     pub(crate) fn governed_commit(&self, rev: &str) -> Result<CommitId, Refusal> {
         let commit = self.repository.resolve(rev)?;
-        if let Some(governed) = &self.governed_ref {
-            let history = self.governed_history();
-            let position = history
-                .map(|mut h| h.position(commit))
-                .transpose()?
-                .flatten();
-            if position.is_none() {
-                return Err(not_governed(commit, &governed.name));
-            }
+        if let Some(mut history) = self.governed_history()?
+            && history.position(commit)?.is_none()
+        {
+            return Err(not_governed(
+                commit,
+                self.governed_ref().unwrap_or_default(),
+            ));
         }
         Ok(commit)
     }
@@ -235,19 +234,13 @@ pub(crate) fn not_governed(commit: CommitId, name: &str) -> Refusal {
     )
 }
 
-fn governed_ref(repository: &Repository, name: String) -> Result<GovernedRef, Refusal> {
-    let full = if name.starts_with("refs/") {
+/// The full name of the governed ref; a plain name is a branch's.
+fn full_ref(name: String) -> String {
+    if name.starts_with("refs/") {
         name
     } else {
         format!("refs/heads/{name}")
-    };
-    let tip = repository.ref_target(&full)?.ok_or_else(|| {
-        Refusal::new(
-            Code::CommitNotGoverned,
-            format!("the governed ref `{full}` does not exist"),
-        )
-    })?;
-    Ok(GovernedRef { name: full, tip })
+    }
 }
 
 /// Finds the one policy document of a commit.

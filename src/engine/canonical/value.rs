@@ -15,7 +15,7 @@ pub enum Value<'a> {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// An integer within ±[`MAX_INTEGER`].
+    /// An integer within ±[`MAX_INTEGER`](super::MAX_INTEGER).
     Int(i64),
     /// A string of Unicode scalar values.
     String(Cow<'a, str>),
