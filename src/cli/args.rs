@@ -8,6 +8,7 @@ use clap::{
     ValueEnum,
 };
 
+use super::review_args::{ManifestVerb, ReviewVerb};
 use crate::engine::code::Code;
 
 /// Issues, verifies, replays and audits execution permits straight from a Git repository.
@@ -65,6 +66,12 @@ pub(crate) enum Verb {
     Replay(ReplayArgs),
     /// Show which past decisions would differ under another commit's policy
     Simulate(SimulateArgs),
+    /// Write and check manifests: what a decision is about, down to the bytes
+    #[command(subcommand)]
+    Manifest(ManifestVerb),
+    /// Write, sign, check, list and record the decisions that only humans can make
+    #[command(subcommand)]
+    Review(ReviewVerb),
     /// Verify a stream's hashes, links, bytes and commits
     #[command(visible_alias = "chain-check")]
     VerifyChain(VerifyChainArgs),

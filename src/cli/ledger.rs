@@ -126,7 +126,8 @@ impl Entry {
             .introduction(governed.commit, &path)?
             .ok_or_else(|| Refusal::new(Code::Internal, "an artifact without an origin"))?;
         let before = judging_table(session, introduction.commit, introduction.parent)?;
-        let manifest = ManifestAt::load(session, &governed.snapshot, &artifact)?;
+        let manifest_path = artifact.needs().manifest_path;
+        let manifest = ManifestAt::at(session, &governed.snapshot, &manifest_path)?;
         Ok(Some(Self::Case(Case {
             artifact,
             file_name: file_name.to_owned(),
@@ -148,13 +149,9 @@ impl Case {
         governed: &Governed<'_>,
         artifact: Artifact,
         file_name: String,
-        manifest: Option<ManifestAt>,
+        manifest: ManifestAt,
     ) -> Result<Self, Refusal> {
         let table = TableAt::load(session, &governed.snapshot)?;
-        let manifest = match manifest {
-            Some(manifest) => manifest,
-            None => ManifestAt::load(session, &governed.snapshot, &artifact)?,
-        };
         Ok(Self {
             artifact,
             file_name,
@@ -210,9 +207,11 @@ impl Case {
             if event.sequence <= anchor.sequence {
                 return Ok(ControlFlow::Break(()));
             }
-            if let Some(request) = issued_for(event, &id) {
+            if let Some(payload) = issued_for(event, &id) {
                 facts.issued = facts.issued.saturating_add(1);
-                facts.request = facts.request.take().or(request);
+                facts.request = payload
+                    .at("request")
+                    .and_then(|request| Request::read(request).ok());
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -223,17 +222,14 @@ impl Case {
     }
 }
 
-/// Tells whether an event issued a permit of a review; the request, if it can be read.
-fn issued_for(event: &Event<'_>, review_id: &str) -> Option<Option<Request>> {
+/// The payload of an event that issued a permit of a review.
+fn issued_for<'e>(event: &Event<'e>, review_id: &str) -> Option<Value<'e>> {
     if event.kind() != Some(EventType::PermitIssued) || !event.payload.contains(review_id) {
         return None;
     }
     let payload = event.payload_value().ok()?;
     let named = payload.at("permit")?.at("review_ref")?.at("review_id")?;
-    (named.as_str() == Some(review_id)).then(|| {
-        let request: Option<&Value<'_>> = payload.at("request");
-        request.and_then(|request| Request::read(request).ok())
-    })
+    (named.as_str() == Some(review_id)).then_some(payload)
 }
 
 fn malformed(refusal: Refusal) -> Result<Entry, Refusal> {
@@ -317,14 +313,6 @@ impl TableAt {
 }
 
 impl ManifestAt {
-    fn load(
-        session: &Session,
-        snapshot: &Snapshot<'_>,
-        artifact: &Artifact,
-    ) -> Result<Self, Refusal> {
-        Self::at(session, snapshot, &artifact.needs().manifest_path)
-    }
-
     /// Reads the envelope at a path, and looks for each of its artifacts.
     pub(crate) fn at(
         session: &Session,

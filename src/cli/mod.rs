@@ -13,11 +13,14 @@ mod files;
 mod init;
 mod issue;
 mod ledger;
+mod manifest;
 mod meta;
 mod outcome;
 mod progress;
 mod render;
 mod replay;
+mod review;
+mod review_args;
 mod schema;
 mod session;
 mod simulate;
@@ -59,6 +62,8 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Use(args) => Ok(verify::run_use(&session(global)?, args)),
         Verb::Replay(args) => replay::run(&session(global)?, args),
         Verb::Simulate(args) => simulate::run(&session(global)?, args),
+        Verb::Manifest(verb) => manifest::run(&session(global)?, verb),
+        Verb::Review(verb) => review::run(&session(global)?, verb),
         Verb::VerifyChain(args) => {
             let session = verify_chain::needs_repository(args)
                 .then(|| session(global))
@@ -89,6 +94,8 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Use(_) => "use",
         Verb::Replay(_) => "replay",
         Verb::Simulate(_) => "simulate",
+        Verb::Manifest(_) => "manifest",
+        Verb::Review(_) => "review",
         Verb::VerifyChain(_) => "verify-chain",
         Verb::Checkpoint(_) => "checkpoint",
         Verb::Status(_) => "status",

@@ -8,14 +8,18 @@ use super::outcome::Outcome;
 use crate::engine::permit::Permit;
 use crate::engine::policy::Document;
 use crate::engine::request::Request;
+use crate::engine::review::{self, Manifest, PrincipalsDocument};
 
 type Maker = fn() -> schemars::Schema;
 
 const SCHEMAS: &[(&str, Maker)] = &[
     ("checkpoint", || schema_for!(Checkpoint)),
+    ("manifest", || schema_for!(Manifest)),
     ("permit", || schema_for!(Permit)),
     ("policy", || schema_for!(Document)),
+    ("principals", || schema_for!(PrincipalsDocument)),
     ("request", || schema_for!(Request)),
+    ("review", || schema_for!(review::Document)),
 ];
 
 /// The documents that have a schema.

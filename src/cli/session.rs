@@ -158,6 +158,14 @@ impl Session {
         Ok(commit)
     }
 
+    /// The work tree, where files are written for a person to commit.
+    pub(crate) fn work_tree(&self) -> Result<&Path, Refusal> {
+        self.repository.work_dir().ok_or_else(|| {
+            fault::input("a bare repository has no work tree to write into")
+                .next("run the command in a clone with a work tree, commit and push")
+        })
+    }
+
     /// Reads the policy of the governed commit that a revision names.
     pub(crate) fn govern(&self, rev: &str) -> Result<Governed<'_>, Refusal> {
         self.govern_commit(self.governed_commit(rev)?)

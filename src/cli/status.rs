@@ -1,5 +1,6 @@
 //! `permit status`, `permit show` and `permit log`: a stream as people read it.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
@@ -9,9 +10,10 @@ use super::args::{Format, LogArgs, ShowArgs, StatusArgs};
 use super::fault;
 use super::outcome::Outcome;
 use super::render::{self, BAD, DIM, GOOD, WARN, paint, safe};
+use super::review::{State, entries};
 use super::session::{Session, sha};
 use super::stream::Stream;
-use crate::engine::chain::{Event, EventType, Projection};
+use crate::engine::chain::{Event, EventType, Projection, ReviewEntry};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::PermitId;
 use crate::git::CommitId;
@@ -49,12 +51,15 @@ pub(crate) fn status(session: &Session, args: &StatusArgs) -> Result<Outcome, Re
             paint(DIM, &permit.permit_id.to_string()),
         ));
     }
-    for (id, review) in projection.reviews() {
+    let reviews = reviews(session, commit, &stream.id, &projection)?;
+    for (id, review) in &reviews {
+        let state = review.state.map_or("", State::word);
         text.push_str(&format!(
-            "review {} {} permits {}\n",
+            "review {} {:<8} {} permits {}\n",
             safe(id),
-            review.permits,
-            safe(&review.verdict)
+            state,
+            review.recorded.permits,
+            safe(&review.recorded.verdict)
         ));
     }
     Ok(Outcome::ok("status")
@@ -64,9 +69,49 @@ pub(crate) fn status(session: &Session, args: &StatusArgs) -> Result<Outcome, Re
         .field("governed_ref", session.governed_ref())
         .field("governed_commit", sha(commit))
         .field("permits", permits)
-        .field("reviews", projection.reviews())
+        .field("reviews", reviews)
         .field("other_events", projection.others())
         .text(text))
+}
+
+/// What the stream and the ledger say of one review.
+#[derive(Serialize)]
+struct Review {
+    #[serde(flatten)]
+    recorded: ReviewEntry,
+    /// Its state in the governed commit's ledger; absent where that holds none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
+}
+
+/// The reviews that the stream names and those of the governed commit that are anchored on it.
+fn reviews(
+    session: &Session,
+    commit: CommitId,
+    stream_id: &str,
+    projection: &Projection,
+) -> Result<BTreeMap<String, Review>, Refusal> {
+    let mut reviews: BTreeMap<String, Review> = BTreeMap::new();
+    for (id, recorded) in projection.reviews() {
+        let recorded = recorded.clone();
+        let state = None;
+        reviews.insert(id.to_owned(), Review { recorded, state });
+    }
+    // A commit without a valid policy has no ledger to speak of, and its stream can be shown all the same.
+    let Ok(governed) = session.govern_commit(commit) else {
+        return Ok(reviews);
+    };
+    for listed in entries(session, &governed)? {
+        let here = listed.stream_id() == Some(stream_id);
+        if here || reviews.contains_key(&listed.review_id) {
+            let review = reviews.entry(listed.review_id).or_insert_with(|| Review {
+                recorded: ReviewEntry::default(),
+                state: None,
+            });
+            review.state = Some(listed.state);
+        }
+    }
+    Ok(reviews)
 }
 
 /// One event as it is listed.

@@ -503,15 +503,10 @@ fn manifest(artifact: &Artifact, evidence: &Evidence<'_>) -> Result<(), Refusal>
         )
         .detail("path", Manifest::path_of(id))),
         ManifestFact::Invalid(refusal) => Err(refusal.clone()),
-        ManifestFact::Present(manifest, _) if manifest.manifest_envelope_id != id => {
-            Err(Refusal::new(
-                Code::ManifestMismatch,
-                "the manifest file states another id than its name",
-            )
-            .detail("stated", manifest.manifest_envelope_id.to_string())
-            .detail("expected", id.to_string()))
+        ManifestFact::Present(manifest, found) => {
+            manifest.is_named(id)?;
+            manifest.verify(found)
         }
-        ManifestFact::Present(manifest, found) => manifest.verify(found),
     }
 }
 

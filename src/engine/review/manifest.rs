@@ -114,7 +114,7 @@ impl Manifest {
                     .within_item(index)
                     .within_member("artifacts"))
             };
-            if let Some(what) = path_fault(&listed.path) {
+            if let Some(what) = artifact_path_fault(&listed.path) {
                 return fault("path", what);
             }
             if before.is_some_and(|before| before.as_bytes() >= listed.path.as_bytes()) {
@@ -138,6 +138,22 @@ impl Manifest {
             ("artifacts", artifacts),
         ]);
         ManifestId::new(domain_hash(Domain::ManifestEnvelope, &content.into()))
+    }
+
+    /// Checks that the envelope states the id that its file is named after.
+    ///
+    /// # Errors
+    /// `MANIFEST_MISMATCH`.
+    pub fn is_named(&self, id: ManifestId) -> Result<(), Refusal> {
+        if self.manifest_envelope_id == id {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::ManifestMismatch,
+            "the manifest file states another id than its name",
+        )
+        .detail("stated", self.manifest_envelope_id.to_string())
+        .detail("expected", id.to_string()))
     }
 
     /// Checks the id against the content, and every artifact against what the governed commit holds at its path.
@@ -215,7 +231,8 @@ impl Listed {
 }
 
 /// Says why a text cannot be the path of an artifact; nothing if it can.
-fn path_fault(path: &str) -> Option<&'static str> {
+#[must_use]
+pub fn artifact_path_fault(path: &str) -> Option<&'static str> {
     id_fault(path).or_else(|| {
         if path.starts_with('/') {
             Some("is not relative")

@@ -29,8 +29,9 @@ pub use judgement::{
     AnchorFact, Asked, Evidence, Expected, Judged, Judgement, ManifestFact, Origin, Record, Table,
     judge,
 };
-pub use manifest::{Found, Listed, MAX_ARTIFACT, Manifest};
+pub use manifest::{Found, Listed, MAX_ARTIFACT, Manifest, artifact_path_fault};
 pub use missing::missing;
+pub(crate) use principals::Document as PrincipalsDocument;
 pub use principals::{PRINCIPALS_PATH, Principal, PrincipalKind, Principals, Status};
 pub use report::{Check, Finding, Rule};
 

@@ -1,0 +1,158 @@
+//! `permit review new`: an unsigned review of a request, written into the work tree.
+
+use std::path::Path;
+
+use super::super::outcome::Outcome;
+use super::super::render::{DIM, paint, safe};
+use super::super::review_args::ReviewNewArgs;
+use super::super::session::{Governed, MAX_GOVERNED, Session};
+use super::super::stream::Stream;
+use super::super::{fault, files};
+use crate::engine::canonical;
+use crate::engine::code::{Code, Refusal};
+use crate::engine::evaluate::{Decision, ReviewNeed, evaluate};
+use crate::engine::policy::ReviewType;
+use crate::engine::request::{MAX_REQUEST, Request};
+use crate::engine::review::{
+    Anchor, Artifact, Condition, Draft, Manifest, Reviewer, Scope, scope_address,
+};
+
+pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Refusal> {
+    let root = session.work_tree()?;
+    let request = Request::parse(&files::read(&args.request, MAX_REQUEST)?)?;
+    let governed = session.govern(&args.at)?;
+    let need = match evaluate(&request, &governed.policy)? {
+        Decision::NeedsReview(need) => need,
+        Decision::Granted(grant) => {
+            let severity = grant.mapping().final_severity.word();
+            return Err(Refusal::new(
+                Code::ReviewNotRequired,
+                format!("the policy maps the request to `{severity}`, not to `review`"),
+            ));
+        }
+    };
+    if let ReviewType::Attestations { attestations } = need.asks {
+        return Err(fault::input(format!(
+            "a review of type `{}` asks for attestations of the profile `{}`, not for signatures",
+            need.review_type, attestations.profile
+        )));
+    }
+    let artifact = draft(session, args, &request, &need)?;
+    let path = need.path();
+    refuse_to_lose(root, &path, &governed)?;
+    files::write_document(&root.join(&path), artifact.document())?;
+
+    let document = artifact.document();
+    let mut text = format!("{}\n{}\n", document.review_id, paint(DIM, &safe(&path)));
+    for signer in &document.cross_signers {
+        text.push_str(&format!("  to be signed by {}\n", safe(signer)));
+    }
+    let next = match document.cross_signers.first() {
+        Some(signer) => format!(
+            "permit review sign {} --as {signer} --key FILE",
+            document.review_id
+        ),
+        None => format!("permit review check {} --draft", document.review_id),
+    };
+    let mut outcome = Outcome::ok("review.new")
+        .field("review_id", document.review_id)
+        .field("path", path)
+        .field("cross_signers", &document.cross_signers)
+        .field("anchor", &document.anchor)
+        .next(next)
+        .text(text);
+    outcome.warnings = warnings(root, &governed, &artifact)?;
+    Ok(outcome)
+}
+
+fn draft(
+    session: &Session,
+    args: &ReviewNewArgs,
+    request: &Request,
+    need: &ReviewNeed<'_>,
+) -> Result<Artifact, Refusal> {
+    let at = Stream::new(session, &args.stream)?.existing_tip()?;
+    let conditions = args
+        .conditions
+        .iter()
+        .map(|text| {
+            canonical::from_slice::<Condition>(text.as_bytes()).map_err(|fault| {
+                Refusal::new(
+                    Code::InvalidReview,
+                    format!("the condition `{text}` is malformed at {fault}"),
+                )
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let mut cross_signers = args.cross_signers.clone();
+    if !args.test_scope {
+        // The reviewer is one of the signers, always.
+        cross_signers.push(args.reviewer.clone());
+    }
+    cross_signers.sort();
+    cross_signers.dedup();
+    Artifact::draft(Draft {
+        review_type: need.review_type.to_owned(),
+        policy_hash: need.mapping.policy_hash,
+        request_fingerprint: need.mapping.request_fingerprint,
+        scope: if args.test_scope {
+            Scope::TestScope
+        } else {
+            Scope::Production
+        },
+        scope_address: scope_address(&request.capability, &request.target),
+        anchor: Anchor {
+            stream_id: at.tip.stream_id,
+            sequence: at.tip.sequence,
+            event_hash: at.tip.event_hash,
+        },
+        manifest_envelope_id: args
+            .manifest
+            .parse()
+            .map_err(|error| fault::input(format!("the manifest id {error}")))?,
+        verdict: args.verdict.into(),
+        conditions,
+        reviewer: Reviewer {
+            principal: args.reviewer.clone(),
+            role: args.role.into(),
+        },
+        cross_signers,
+        reason: args.reason.clone(),
+    })
+}
+
+/// Refuses to overwrite a file that no commit holds.
+fn refuse_to_lose(root: &Path, path: &str, governed: &Governed<'_>) -> Result<(), Refusal> {
+    let Ok(present) = std::fs::read(root.join(path)) else {
+        return Ok(());
+    };
+    let committed = governed.snapshot.file(path, MAX_GOVERNED).ok().flatten();
+    if committed.is_some_and(|blob| blob.bytes == present) {
+        return Ok(());
+    }
+    Err(fault::input(format!(
+        "`{path}` is in the work tree and not in the governed commit"
+    ))
+    .next(format!("finish that review, or remove {path}")))
+}
+
+fn warnings(
+    root: &Path,
+    governed: &Governed<'_>,
+    artifact: &Artifact,
+) -> Result<Vec<String>, Refusal> {
+    let document = artifact.document();
+    let mut warnings = Vec::new();
+    let manifest = Manifest::path_of(document.manifest_envelope_id);
+    let committed = governed.snapshot.file(&manifest, MAX_GOVERNED);
+    let committed = committed.map_err(fault::governed(Code::InvalidManifest))?;
+    if committed.is_none() && !root.join(&manifest).is_file() {
+        warnings.push(format!(
+            "`{manifest}` is neither in the governed commit nor in the work tree"
+        ));
+    }
+    if document.scope == Scope::TestScope {
+        warnings.push("a review of scope `test_scope` never passes".to_owned());
+    }
+    Ok(warnings)
+}
