@@ -129,16 +129,16 @@ fn line(check: &Check) -> String {
         Finding::Fails(_) => (BAD, "no"),
         Finding::Unchecked(_) => (WARN, "--"),
     };
-    let subject = check.subject.as_deref().unwrap_or_default();
-    let line = format!(
-        "{}  {:<16} {}",
-        paint(style, mark),
-        check.rule.word(),
-        safe(subject)
-    );
-    let detail = paint(DIM, &safe(&detail(check)));
-    let text = format!("{line} {detail}");
-    format!("{}\n", text.trim_end())
+    let mut text = format!("{}  {:<16}", paint(style, mark), check.rule.word());
+    if let Some(subject) = &check.subject {
+        text.push_str(&format!(" {}", safe(subject)));
+    }
+    let detail = detail(check);
+    if !detail.is_empty() {
+        text.push_str(&format!(" {}", paint(DIM, &safe(&detail))));
+    }
+    text.push('\n');
+    text
 }
 
 fn detail(check: &Check) -> String {

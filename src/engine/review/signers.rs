@@ -174,41 +174,69 @@ pub(super) fn signers(
         }
     }
 
-    let reviewer = document.reviewer.principal.as_str();
-    let signed = if !document.cross_signers.iter().any(|id| id == reviewer) {
-        Err(format!(
-            "the reviewer `{reviewer}` is not among the cross-signers"
-        ))
-    } else if unsigned.contains(&reviewer) {
-        Err(format!("the reviewer `{reviewer}` has not signed"))
-    } else {
-        Ok(())
-    };
     checks.push(Check::new(
         Rule::ReviewerSigned,
-        signed.map_err(|message| Refusal::new(Code::ReviewReviewerUnsigned, message)),
+        reviewer_signed(artifact, &unsigned),
     ));
     checks.push(Check::new(
         Rule::SignerCount,
-        enough(&unsigned, humans.len(), terms),
+        enough(artifact, &unsigned, humans.len(), terms),
     ));
+}
+
+/// Demands that the reviewer is listed and has signed. Where nobody has signed yet, the review waits for people, and the
+/// count says so.
+fn reviewer_signed(artifact: &Artifact, unsigned: &[&str]) -> Finding {
+    let document = artifact.document();
+    let reviewer = document.reviewer.principal.as_str();
+    let missing = |what: &str| {
+        Finding::Fails(
+            Refusal::new(
+                Code::ReviewReviewerUnsigned,
+                format!("the reviewer `{reviewer}` {what}"),
+            )
+            .next(sign_step(artifact, reviewer)),
+        )
+    };
+    if !document.cross_signers.iter().any(|id| id == reviewer) {
+        missing("is not among the cross-signers")
+    } else if unsigned.len() == document.cross_signers.len() {
+        Finding::Unchecked("nobody has signed yet")
+    } else if unsigned.contains(&reviewer) {
+        missing("has not signed")
+    } else {
+        Finding::Holds
+    }
+}
+
+fn sign_step(artifact: &Artifact, signer: &str) -> String {
+    format!(
+        "permit review sign {} --as {signer} --key FILE",
+        artifact.document().review_id
+    )
 }
 
 /// Counts the keys of humans whose every rule holds: distinct keys of distinct humans.
 //
 // INVARIANT: cross-signers are distinct, and a table gives no key to two principals, so keys and humans are as many.
-fn enough(unsigned: &[&str], humans: usize, terms: &SignerTerms) -> Result<(), Refusal> {
+fn enough(
+    artifact: &Artifact,
+    unsigned: &[&str],
+    humans: usize,
+    terms: &SignerTerms,
+) -> Result<(), Refusal> {
     let asked = usize::try_from(terms.min_cross_signers)
         .unwrap_or(usize::MAX)
         .max(MIN_HUMANS);
     let insufficient = |message: String| Refusal::new(Code::ReviewSignersInsufficient, message);
-    if !unsigned.is_empty() {
+    if let Some(first) = unsigned.first() {
         return Err(insufficient(format!(
             "{} of the listed signers {} not signed yet",
             unsigned.len(),
             if unsigned.len() == 1 { "has" } else { "have" }
         ))
-        .detail("unsigned", unsigned.join(", ")));
+        .detail("unsigned", unsigned.join(", "))
+        .next(sign_step(artifact, first)));
     }
     if humans < asked {
         return Err(insufficient(format!(

@@ -112,6 +112,10 @@ fn a_listed_signer_who_has_not_signed_is_missing_not_false() {
         .signing
         .retain(|signing| signing.principal == "human:bo");
     assert_eq!(world.code(), Code::ReviewReviewerUnsigned);
+    // Nobody has signed yet: it waits for people.
+    let mut world = World::sound();
+    world.signing.clear();
+    assert_eq!(world.code(), Code::ReviewSignersInsufficient);
 }
 
 #[test]
@@ -377,7 +381,7 @@ fn without_the_request_nothing_is_granted_and_the_rest_is_still_judged() {
     world.signing.clear();
     assert_eq!(
         world.judgement().into_record().unwrap_err().code,
-        Code::ReviewReviewerUnsigned
+        Code::ReviewSignersInsufficient
     );
 }
 
