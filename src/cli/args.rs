@@ -8,6 +8,7 @@ use clap::{
     ValueEnum,
 };
 
+use super::hap::HapVerb;
 use crate::engine::code::Code;
 
 /// Issues, verifies, replays and audits execution permits straight from a Git repository.
@@ -76,6 +77,9 @@ pub(crate) enum Verb {
     Show(ShowArgs),
     /// Show the events of a stream, newest first
     Log(LogArgs),
+    /// The Human Agency Protocol: the right humans, bound to the exact commit
+    #[command(subcommand)]
+    Hap(HapVerb),
     /// Write a JSON object in its canonical form
     Canonicalize(FileArg),
     /// Hash a JSON object under a domain

@@ -119,6 +119,11 @@ impl Session {
             .map(|governed| governed.name.as_str())
     }
 
+    /// The governed ref's newest commit.
+    pub(crate) fn governed_tip(&self) -> Option<CommitId> {
+        self.governed_ref.as_ref().map(|governed| governed.tip)
+    }
+
     /// The governed ref's first-parent history, for many questions about it.
     pub(crate) fn governed_history(&self) -> Option<History<'_>> {
         self.governed_ref
