@@ -8,6 +8,7 @@ use clap::{
     ValueEnum,
 };
 
+use super::hap::HapVerb;
 use super::review_args::{ManifestVerb, ReviewVerb};
 use crate::engine::code::Code;
 
@@ -83,6 +84,9 @@ pub(crate) enum Verb {
     Show(ShowArgs),
     /// Show the events of a stream, newest first
     Log(LogArgs),
+    /// The Human Agency Protocol: the right humans, bound to the exact commit
+    #[command(subcommand)]
+    Hap(HapVerb),
     /// Write a JSON object in its canonical form
     Canonicalize(FileArg),
     /// Hash a JSON object under a domain

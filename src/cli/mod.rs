@@ -10,6 +10,7 @@ mod decide;
 mod eval;
 mod fault;
 mod files;
+mod hap;
 mod init;
 mod issue;
 mod ledger;
@@ -43,10 +44,21 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     match args::read(arguments) {
         Err(usage) => render::usage(&usage),
         Ok(cli) => {
+            if let Some(usage) = usage_fault(&cli.command) {
+                return render::usage(&usage);
+            }
             let name = name(&cli.command);
             let outcome = dispatch(&cli).unwrap_or_else(|refusal| Outcome::refused(name, refusal));
             render::render(&outcome, cli.global.format)
         }
+    }
+}
+
+/// Says why arguments that clap accepts cannot be carried out all the same.
+fn usage_fault(verb: &Verb) -> Option<clap::Error> {
+    match verb {
+        Verb::Hap(verb) => hap::usage_fault(verb),
+        _ => None,
     }
 }
 
@@ -74,6 +86,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Status(args) => status::status(&session(global)?, args),
         Verb::Show(args) => status::show(&session(global)?, args),
         Verb::Log(args) => status::log(&session(global)?, args),
+        Verb::Hap(verb) => hap::run(global, verb),
         Verb::Canonicalize(args) => meta::canonicalize(args),
         Verb::Hash(args) => meta::hash(args),
         Verb::Explain(args) => Ok(meta::explain(args)),
@@ -101,6 +114,7 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Status(_) => "status",
         Verb::Show(_) => "show",
         Verb::Log(_) => "log",
+        Verb::Hap(verb) => hap::name(verb),
         Verb::Canonicalize(_) => "canonicalize",
         Verb::Hash(_) => "hash",
         Verb::Explain(_) => "explain",

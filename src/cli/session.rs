@@ -110,11 +110,11 @@ impl Session {
         self.governed_ref.as_deref()
     }
 
-    /// The governed ref's first-parent history, for many questions about it; nothing where no ref is governed.
+    /// The governed ref's newest commit; nothing where no ref is governed.
     ///
     /// # Errors
     /// `COMMIT_NOT_GOVERNED` where the ref does not exist.
-    pub(crate) fn governed_history(&self) -> Result<Option<History<'_>>, Refusal> {
+    pub(crate) fn governed_tip(&self) -> Result<Option<CommitId>, Refusal> {
         let Some(name) = &self.governed_ref else {
             return Ok(None);
         };
@@ -124,7 +124,15 @@ impl Session {
                 format!("the governed ref `{name}` does not exist"),
             )
         })?;
-        Ok(Some(self.repository.history(tip)))
+        Ok(Some(tip))
+    }
+
+    /// The governed ref's first-parent history, for many questions about it; nothing where no ref is governed.
+    ///
+    /// # Errors
+    /// `COMMIT_NOT_GOVERNED` where the ref does not exist.
+    pub(crate) fn governed_history(&self) -> Result<Option<History<'_>>, Refusal> {
+        Ok(self.governed_tip()?.map(|tip| self.repository.history(tip)))
     }
 
     /// Refuses what the repository's role does not cover.

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use super::attestation::{Attestation, Verified};
 use super::context::ExecutionContext;
-use super::frame::{Frame, FrameKey};
+use super::frame::{Frame, FrameKey, check_env};
 use super::hash::HashText;
 use super::profile::Profile;
 use super::providers::TrustedProviders;
+use crate::engine::canonical::{Value, parse};
 use crate::engine::code::{Class, Code, Refusal};
 
 /// Whether time counts.
@@ -144,10 +145,7 @@ impl<'q> Question<'q> {
     fn required_domains(&self) -> Result<&'q [String], Refusal> {
         let declared = self.frame.get(FrameKey::Profile).unwrap_or_default();
         if declared != self.profile.id {
-            return Err(Refusal::new(
-                Code::ProfileNotFound,
-                format!("profile `{declared}` is not known here"),
-            ));
+            return Err(not_found(declared));
         }
         let path = self.frame.get(FrameKey::Path).unwrap_or_default();
         self.profile
@@ -375,6 +373,36 @@ fn seat<'q>(
         }
     }
     false
+}
+
+/// Reads a frame that a connector hands over, for a profile: profile first, then path, then every value.
+///
+/// # Errors
+/// `PROFILE_NOT_FOUND`: the frame names another profile. `DECISION_RECORD_INVALID`, `EXECUTION_CONTEXT_VIOLATION`: those
+/// of [`Frame::parse`], an unknown path or environment.
+pub fn frame_of(profile: &Profile, bytes: &[u8]) -> Result<Frame, Refusal> {
+    if let Ok(value) = parse(bytes)
+        && let Some(named) = value.at("profile").and_then(Value::as_str)
+    {
+        if named != profile.id {
+            return Err(not_found(named));
+        }
+        if let Some(path) = value.at("path").and_then(Value::as_str) {
+            profile.path(path)?;
+        }
+    }
+    let frame = Frame::parse(&profile.frame_order, bytes)?;
+    if let Some(env) = frame.get(FrameKey::Env) {
+        check_env(profile, env)?;
+    }
+    Ok(frame)
+}
+
+fn not_found(profile: &str) -> Refusal {
+    Refusal::new(
+        Code::ProfileNotFound,
+        format!("profile `{}` is not known here", profile.escape_debug()),
+    )
 }
 
 /// What an execution request of section 8.1 says, for the frame and for nothing else.

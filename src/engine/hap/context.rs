@@ -4,6 +4,7 @@
 //! configured repository name: no clock, user, host, branch name or locale. `env` is not part of it.
 
 use super::declaration::Declaration;
+use super::frame::{Frame, FrameKey};
 use super::hash::HashText;
 use super::names;
 use super::profile::{ContextField, Profile};
@@ -113,6 +114,27 @@ impl ExecutionContext {
             if !sound {
                 return Err(violation(format!(
                     "the context's `{name}` is not what such a field holds"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a context that is not of the frame's action.
+    ///
+    /// # Errors
+    /// `EXECUTION_CONTEXT_VIOLATION`.
+    pub fn check_frame(&self, frame: &Frame) -> Result<(), Refusal> {
+        for (field, key) in [
+            ("profile", FrameKey::Profile),
+            ("execution_path", FrameKey::Path),
+            ("repo", FrameKey::Repo),
+            ("sha", FrameKey::Sha),
+        ] {
+            let (own, framed) = (self.text(field), frame.get(key));
+            if own.is_some() && framed.is_some() && own != framed {
+                return Err(violation(format!(
+                    "the context's `{field}` is not the frame's"
                 )));
             }
         }

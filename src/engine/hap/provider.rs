@@ -25,6 +25,8 @@ pub const LOG_SCHEMA: &str = "permit.hap_issuance.v1";
 pub struct Commitment {
     /// What the head commit declares.
     pub declaration: Declaration,
+    /// Where the action is deployed to.
+    pub env: String,
     /// The hash of the frame.
     pub frame_hash: HashText,
     /// The hash of the execution context.
@@ -108,7 +110,8 @@ impl Inquiry<'_> {
                 ),
             ));
         }
-        check_scope(&profile, request)?;
+        let path = &request.execution_path;
+        check_scope(&profile, path, &request.env, &request.domain)?;
         check_commitment(request, &self.commitment?)?;
         check_gates(&profile, request, self.texts)?;
         let identity = self.identity?;
@@ -143,22 +146,25 @@ impl Inquiry<'_> {
     }
 }
 
-/// The path must be one of the profile's, and the environment and domain must be ones that it asks for.
-fn check_scope(profile: &Profile, request: &AttestRequest) -> Result<(), Refusal> {
-    let path = profile.path(&request.execution_path)?;
+/// Holds a path, an environment and a domain against what the profile asks for.
+///
+/// # Errors
+/// `DECISION_RECORD_INVALID`: the path is none of the profile's. `DOMAIN_SCOPE_MISMATCH`: the profile does not know the
+/// environment, or the path does not require the domain.
+pub fn check_scope(profile: &Profile, path: &str, env: &str, domain: &str) -> Result<(), Refusal> {
+    let required = &profile.path(path)?.required_domains;
     let mismatch = |what: String| Err(Refusal::new(Code::DomainScopeMismatch, what));
-    if !profile.envs.contains(&request.env) {
+    if !profile.envs.iter().any(|known| known == env) {
         return mismatch(format!(
             "profile `{}` knows no environment `{}`",
             profile.id,
-            request.env.escape_debug()
+            env.escape_debug()
         ));
     }
-    if !path.required_domains.contains(&request.domain) {
+    if !required.iter().any(|known| known == domain) {
         return mismatch(format!(
-            "path `{}` does not require domain `{}`",
-            request.execution_path,
-            request.domain.escape_debug()
+            "path `{path}` does not require domain `{}`",
+            domain.escape_debug()
         ));
     }
     Ok(())
@@ -176,7 +182,7 @@ pub fn check_commitment(request: &AttestRequest, commitment: &Commitment) -> Res
             "the request names another profile or path than the head commit declares",
         ));
     }
-    if request.frame_hash != commitment.frame_hash {
+    if request.env != commitment.env || request.frame_hash != commitment.frame_hash {
         return Err(Refusal::new(
             Code::FrameHashMismatch,
             "the request's frame is not that of this commit, repository and environment",

@@ -61,6 +61,33 @@ pub struct TrustedProvider {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProviders(Vec<TrustedProvider>);
 
+impl ProvidersFile {
+    /// Makes a file without providers, which authorizes nobody.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            providers: Vec::new(),
+        }
+    }
+
+    /// Parses the file's form; whether its keys can be trusted, [`TrustedProviders::parse`] says.
+    ///
+    /// # Errors
+    /// `AUTHORIZATION_SOURCE_INVALID`, with the place.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let file: Self =
+            from_slice(bytes).map_err(|fault| invalid(format!("is malformed: {fault}")))?;
+        if file.schema == SCHEMA {
+            Ok(file)
+        } else {
+            Err(invalid(format!(
+                "is malformed: `$.schema`: is not `{SCHEMA}`"
+            )))
+        }
+    }
+}
+
 impl TrustedProviders {
     /// Trusts exactly these keys, at all times: what a caller names in place of the file.
     #[must_use]
@@ -72,6 +99,13 @@ impl TrustedProviders {
             until: None,
         };
         Self(keys.into_iter().map(trusted).collect())
+    }
+
+    /// Trusts this key too, at all times: a provider's own, for what it is about to write.
+    #[must_use]
+    pub fn and_key(mut self, key: ProviderKey) -> Self {
+        self.0.extend(Self::of_keys([key]).0);
+        self
     }
 
     /// Reads the providers from what their path holds in the base commit.
@@ -95,13 +129,7 @@ impl TrustedProviders {
     /// # Errors
     /// `AUTHORIZATION_SOURCE_INVALID`: malformed, no provider, one key twice, or a `did` that is not the key's.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
-        let file: ProvidersFile =
-            from_slice(bytes).map_err(|fault| invalid(format!("is malformed: {fault}")))?;
-        if file.schema != SCHEMA {
-            return Err(invalid(format!(
-                "is malformed: `$.schema`: is not `{SCHEMA}`"
-            )));
-        }
+        let file = ProvidersFile::parse(bytes)?;
         let mut providers: Vec<TrustedProvider> = Vec::new();
         for (index, entry) in file.providers.into_iter().enumerate() {
             let place = format!("`$.providers[{index}]`");

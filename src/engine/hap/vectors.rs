@@ -522,6 +522,7 @@ fn issue(request: &Json) -> Result<Attestation, Refusal> {
                 profile: claimed.profile_id.clone(),
                 execution_path: claimed.execution_path.clone(),
             },
+            env: claimed.env.clone(),
             frame_hash: claimed.frame_hash,
             execution_context_hash: claimed.execution_context_hash,
         }),

@@ -1,0 +1,102 @@
+//! `permit hap`: the Human Agency Protocol on Git. Each command is the same line: load, decide, commit, render.
+
+mod args;
+mod attest;
+mod authority;
+mod authorize;
+mod clock;
+mod commits;
+mod context;
+mod key;
+mod ledger;
+mod onboard;
+mod request;
+mod show;
+mod sp;
+mod stream;
+
+pub(crate) use args::HapVerb;
+use args::{AuthorityVerb, GateVerb, SpVerb, StreamVerb};
+
+use super::args::{Global, command};
+use super::outcome::Outcome;
+use super::session::Session;
+use crate::engine::code::Refusal;
+use crate::engine::hap::authority::AuthorityChange;
+
+/// Says why the arguments alone cannot be carried out: an attestation that nobody triggers.
+pub(crate) fn usage_fault(verb: &HapVerb) -> Option<clap::Error> {
+    match verb {
+        HapVerb::Attest(args) if !attest::can_be_triggered(args) => Some(command().error(
+            clap::error::ErrorKind::MissingRequiredArgument,
+            "a person must trigger an attestation: pass `--commit`, or run it on a terminal",
+        )),
+        _ => None,
+    }
+}
+
+/// The command as it stands in the `schema` of its result.
+pub(crate) fn name(verb: &HapVerb) -> &'static str {
+    match verb {
+        HapVerb::Context(_) => "hap.context",
+        HapVerb::Frame(_) => "hap.frame",
+        HapVerb::Request(_) => "hap.request",
+        HapVerb::Attest(_) => "hap.attest",
+        HapVerb::Authorize(_) => "hap.authorize",
+        HapVerb::FrameAuthorize(_) => "hap.frame-authorize",
+        HapVerb::Show(_) => "hap.show",
+        HapVerb::Gate(GateVerb::Verify(_)) => "hap.gate.verify",
+        HapVerb::Gate(GateVerb::Publish(_)) => "hap.gate.publish",
+        HapVerb::Dispute(_) => "hap.dispute",
+        HapVerb::Stream(StreamVerb::Append(_)) => "hap.stream.append",
+        HapVerb::Stream(StreamVerb::Verify(_)) => "hap.stream.verify",
+        HapVerb::Sp(SpVerb::Init(_)) => "hap.sp.init",
+        HapVerb::Sp(SpVerb::Pubkey(_)) => "hap.sp.pubkey",
+        HapVerb::Sp(SpVerb::Register(_)) => "hap.sp.register",
+        HapVerb::Sp(SpVerb::Stats) => "hap.sp.stats",
+        HapVerb::Sp(SpVerb::Log) => "hap.sp.log",
+        HapVerb::Owners(_) => "hap.owners",
+        HapVerb::Authority(AuthorityVerb::History(_)) => "hap.authority.history",
+        HapVerb::Authority(AuthorityVerb::Grant(_) | AuthorityVerb::Revoke(_)) => "hap.authority",
+        HapVerb::Onboard(_) => "hap.onboard",
+        HapVerb::Profiles(_) => "hap.profiles",
+    }
+}
+
+/// Runs one command; those that need no repository open none.
+pub(crate) fn run(global: &Global, verb: &HapVerb) -> Result<Outcome, Refusal> {
+    let session = || Session::open(global);
+    match verb {
+        HapVerb::Context(args) => context::context(&session()?, args),
+        HapVerb::Frame(args) if args.base.is_none() => context::frame_of_fields(&args.field),
+        HapVerb::Frame(args) => context::frame_of_commits(&session()?, args),
+        HapVerb::Request(args) => request::run(&session()?, args),
+        HapVerb::Attest(args) => attest::run(&session()?, args),
+        HapVerb::Authorize(args) => authorize::run(session(), args),
+        HapVerb::FrameAuthorize(args) => authorize::frame(args),
+        HapVerb::Show(args) => show::show(args),
+        HapVerb::Gate(GateVerb::Verify(args)) => show::verify_gates(args),
+        HapVerb::Gate(GateVerb::Publish(args)) => show::publish_gates(args),
+        HapVerb::Dispute(args) => show::dispute(&session()?, args),
+        HapVerb::Stream(StreamVerb::Append(args)) => stream::append(&session()?, args),
+        HapVerb::Stream(StreamVerb::Verify(args)) => match &args.jsonl {
+            Some(path) => stream::verify_lines(path, &args.trust.sp_key),
+            None => stream::verify_ref(&session()?, args),
+        },
+        HapVerb::Sp(SpVerb::Init(args)) => sp::init(session().ok().as_ref(), args),
+        HapVerb::Sp(SpVerb::Pubkey(args)) => sp::pubkey(args),
+        HapVerb::Sp(SpVerb::Register(args)) => sp::register(args),
+        HapVerb::Sp(SpVerb::Stats) => sp::stats(&session()?),
+        HapVerb::Sp(SpVerb::Log) => sp::log(&session()?),
+        HapVerb::Owners(args) => authority::owners(&session()?, args),
+        HapVerb::Authority(AuthorityVerb::Grant(args)) => {
+            authority::change(&session()?, args, AuthorityChange::Grant)
+        }
+        HapVerb::Authority(AuthorityVerb::Revoke(args)) => {
+            authority::change(&session()?, args, AuthorityChange::Revoke)
+        }
+        HapVerb::Authority(AuthorityVerb::History(args)) => authority::history(&session()?, args),
+        HapVerb::Onboard(args) => onboard::run(&session()?, args),
+        HapVerb::Profiles(args) => authority::profiles(&session()?, args),
+    }
+}
