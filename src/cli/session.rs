@@ -225,9 +225,9 @@ impl Session {
             paths.push(path);
         }
         let differs = |path: &String| {
-            let committed = governed.snapshot.file(path, MAX_GOVERNED).ok().flatten();
+            let committed = governed.snapshot.entry(path).ok().flatten();
             let found = std::fs::read(root.join(path)).ok();
-            committed.map(|blob| blob.bytes) != found
+            committed.map(|entry| entry.id) != found.map(|bytes| git::blob_id(&bytes))
         };
         paths
             .into_iter()

@@ -34,7 +34,7 @@ pub use repository::Repository;
 pub use stream::{
     EventBytes, EventCommit, EventFault, StreamRef, event_commit_bytes, event_commit_id,
 };
-pub use tree::{Blob, Snapshot};
+pub use tree::{Blob, Snapshot, blob_id};
 pub use tree_format::{Entry, EntryKind};
 
 /// What [`Repository`] and its parts return.

@@ -2,6 +2,7 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use git2::ObjectType;
+use sha1::{Digest, Sha1};
 
 use super::{
     CommitId, Entry, EntryKind, Error, ObjectId, RawCommit, Repository, Result, objects,
@@ -15,6 +16,18 @@ pub struct Snapshot<'r> {
     tree: ObjectId,
     /// Trees that were read already, by id.
     trees: RefCell<BTreeMap<ObjectId, Rc<[Entry]>>>,
+}
+
+/// Computes the id that a file's bytes would have: `sha1("blob " ‖ decimal length ‖ 0x00 ‖ bytes)`.
+///
+/// For telling whether a copy outside the object database is the same; it does not look for SHA-1 collisions.
+#[must_use]
+pub fn blob_id(bytes: &[u8]) -> ObjectId {
+    let hash = Sha1::new()
+        .chain_update(b"blob ")
+        .chain_update(bytes.len().to_string())
+        .chain_update(b"\0");
+    ObjectId::new(hash.chain_update(bytes).finalize().into())
 }
 
 /// A file's bytes at one commit.
