@@ -56,9 +56,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
 
 /// Says why arguments that clap accepts cannot be carried out all the same.
 fn usage_fault(verb: &Verb) -> Option<clap::Error> {
-    match verb {
-        Verb::Hap(verb) => hap::usage_fault(verb),
-        _ => None,
+    if let Verb::Hap(verb) = verb {
+        hap::usage_fault(verb)
+    } else {
+        None
     }
 }
 

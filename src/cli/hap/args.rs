@@ -273,9 +273,9 @@ pub(crate) struct StreamAppendArgs {
     pub(crate) sp_key_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
-    /// The commit whose `service-providers.json` is trusted
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The commit whose `service-providers.json` is trusted; by default the governed ref, or else HEAD
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
     #[command(flatten)]
     pub(crate) clock: ClockArgs,
 }
@@ -291,9 +291,9 @@ pub(crate) struct StreamVerifyArgs {
     pub(crate) jsonl: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
-    /// The commit whose `service-providers.json` is trusted
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The commit whose `service-providers.json` is trusted; by default the governed ref, or else HEAD
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -330,9 +330,9 @@ pub(crate) struct RegisterArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct AtArgs {
-    /// The commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The commit; by default the governed ref, or else HEAD
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

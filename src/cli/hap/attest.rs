@@ -13,7 +13,7 @@ use super::request::heed;
 use super::{key, stream};
 use crate::cli::files;
 use crate::cli::outcome::Outcome;
-use crate::cli::render::{DIM, GOOD, note, paint, safe};
+use crate::cli::render::{DIM, GOOD, WARN, note, paint, safe};
 use crate::cli::session::{Act, Session};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::hap::attestation::StreamLink;
@@ -49,10 +49,10 @@ fn issue(session: &Session, args: &AttestArgs) -> Result<Outcome, Refusal> {
     let repo = commits.repo(action.commits.repo.as_deref())?;
     let case = commits.case(&repo);
     if let Ok(case) = &case {
-        note(shown(case)?.trim_end());
+        note(shown(case).trim_end());
         note(&format!("{} {}", paint(DIM, "env"), safe(&action.env)));
         for warning in commits.warnings(case)? {
-            note(&format!("warning: {}", safe(&warning)));
+            note(&format!("{}: {}", paint(WARN, "warning"), safe(&warning)));
         }
     }
     let clearance = clear(&commits, args, &request, &bytes, &repo, &case, now)?;
@@ -67,7 +67,7 @@ fn issue(session: &Session, args: &AttestArgs) -> Result<Outcome, Refusal> {
     let trusted = commits
         .trusted(&[])
         .is_ok_and(|trusted| trusted.trusts(secret.public(), now.time));
-    Ok(now.show(show(&issued, &clearance, link, recorded, trusted, args)))
+    Ok(now.show(show(&issued, &clearance, link, &recorded, trusted, args)))
 }
 
 /// Gathers what the provider has to know, applies the guides, and asks the engine.
@@ -114,8 +114,8 @@ fn clear(
             did: Some(&request.did),
             owners: owners.as_ref().ok().map(|(owners, _)| owners),
             required_domains: case.required_domains()?,
-            commitment: said.as_ref().map(|()| ()),
-            gates: gates.as_ref().map(|()| ()),
+            commitment: said.as_ref().copied(),
+            gates: gates.as_ref().copied(),
             context: &case.context,
         };
         heed(&examine(&facts))?;
@@ -194,7 +194,7 @@ fn show(
     issued: &Issued,
     clearance: &Clearance,
     link: Option<StreamLink>,
-    recorded: Recorded,
+    recorded: &Recorded,
     trusted: bool,
     args: &AttestArgs,
 ) -> Outcome {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{AtArgs, AuthorityArgs, HistoryArgs};
 use super::clock::Now;
-use super::commits::held;
+use super::commits::{held, snapshot_at};
 use crate::cli::outcome::Outcome;
 use crate::cli::render::{BAD, DIM, GOOD, paint, safe};
 use crate::cli::session::Session;
@@ -18,18 +18,12 @@ use crate::engine::hap::attestation::MAX_BLOB;
 use crate::engine::hap::authority::{AuthorityChange, AuthorityEvent, PATH, Registry};
 use crate::engine::hap::owners::{self, Owners};
 use crate::engine::hap::profile::{FOLDER, Profile, SHIPPED, SHIPPED_ID, path_of};
-use crate::git::Snapshot;
 
 /// A year, in seconds: how long a grant lasts where nothing else is said (section 20.4).
 pub(super) const YEAR: i64 = 365 * 86_400;
 
-fn at<'s>(session: &'s Session, args: &AtArgs) -> Result<Snapshot<'s>, Refusal> {
-    let commit = session.governed_commit(&args.at)?;
-    Ok(session.repository.snapshot(commit)?)
-}
-
 pub(super) fn owners(session: &Session, args: &AtArgs) -> Result<Outcome, Refusal> {
-    let snapshot = at(session, args)?;
+    let snapshot = snapshot_at(session, args.at.as_deref())?;
     let found = held(&snapshot, owners::PATH)?;
     let owners = match found.found() {
         Found::File(bytes) => Owners::parse(bytes)?,
@@ -64,7 +58,7 @@ pub(super) fn owners(session: &Session, args: &AtArgs) -> Result<Outcome, Refusa
 }
 
 pub(super) fn history(session: &Session, args: &HistoryArgs) -> Result<Outcome, Refusal> {
-    let snapshot = at(session, &args.at)?;
+    let snapshot = snapshot_at(session, args.at.at.as_deref())?;
     let registry = Registry::read(held(&snapshot, PATH)?.found())?;
     let events: Vec<&AuthorityEvent> = registry.history(&args.did).collect();
     let mut text = String::new();
@@ -140,7 +134,7 @@ pub(super) fn change(
 }
 
 pub(super) fn profiles(session: &Session, args: &AtArgs) -> Result<Outcome, Refusal> {
-    let snapshot = at(session, args)?;
+    let snapshot = snapshot_at(session, args.at.as_deref())?;
     let (mut listed, mut text, mut ids) = (Vec::new(), String::new(), Vec::new());
     for entry in snapshot
         .list(FOLDER)

@@ -33,7 +33,7 @@ struct Computed {
 }
 
 pub(super) fn run(
-    session: Result<Session, Refusal>,
+    session: &Result<Session, Refusal>,
     args: &AuthorizeArgs,
 ) -> Result<Outcome, Refusal> {
     let now = Now::of(&args.clock)?;

@@ -43,6 +43,16 @@ pub(super) fn held(snapshot: &Snapshot<'_>, path: &str) -> Result<Held, Refusal>
     }
 }
 
+/// Opens the commit at which a listing or a key is read: the given one, the governed ref, or else HEAD.
+pub(super) fn snapshot_at<'s>(
+    session: &'s Session,
+    at: Option<&str>,
+) -> Result<Snapshot<'s>, Refusal> {
+    let rev = at.or(session.governed_ref()).unwrap_or("HEAD");
+    let commit = session.governed_commit(rev)?;
+    Ok(session.repository.snapshot(commit)?)
+}
+
 /// A base and a head.
 pub(super) struct Commits<'s> {
     pub(super) session: &'s Session,

@@ -8,7 +8,7 @@ use crate::cli::fault;
 use crate::cli::outcome::Outcome;
 use crate::cli::render::{DIM, paint, safe};
 use crate::cli::session::Session;
-use crate::engine::canonical::Value;
+use crate::engine::canonical::Object;
 use crate::engine::code::Refusal;
 use crate::engine::hap::frame::{DEPLOY_GATE_ORDER, Frame, FrameKey};
 
@@ -20,7 +20,7 @@ pub(super) fn context(session: &Session, args: &CommitsArgs) -> Result<Outcome, 
     let required = case.required_domains()?;
     let text = format!(
         "{}{} {hash}\n{} {}\n",
-        shown(&case)?,
+        shown(&case),
         paint(DIM, "execution_context_hash"),
         paint(DIM, "required domains"),
         safe(&required.join(", ")),
@@ -39,29 +39,21 @@ pub(super) fn context(session: &Session, args: &CommitsArgs) -> Result<Outcome, 
 }
 
 /// The whole context, a line a value, as an owner sees it.
-pub(super) fn shown(case: &Case) -> Result<String, Refusal> {
+pub(super) fn shown(case: &Case) -> String {
     let mut text = String::new();
     let value = case.context.to_value();
-    for (name, value) in value
-        .as_object()
-        .into_iter()
-        .flat_map(|object| object.iter())
-    {
-        match value {
-            Value::Array(items) => {
-                text.push_str(&format!("{} {}\n", paint(DIM, name), items.len()));
-                for item in items {
-                    text.push_str(&format!("  {}\n", safe(item.as_str().unwrap_or_default())));
-                }
+    for (name, value) in value.as_object().into_iter().flat_map(Object::iter) {
+        if let Some(items) = value.as_array() {
+            text.push_str(&format!("{} {}\n", paint(DIM, name), items.len()));
+            for item in items {
+                text.push_str(&format!("  {}\n", safe(item.as_str().unwrap_or_default())));
             }
-            other => text.push_str(&format!(
-                "{} {}\n",
-                paint(DIM, name),
-                safe(other.as_str().unwrap_or_default())
-            )),
+        } else {
+            let value = value.as_str().unwrap_or_default();
+            text.push_str(&format!("{} {}\n", paint(DIM, name), safe(value)));
         }
     }
-    Ok(text)
+    text
 }
 
 fn frame_without_env(case: &Case, commits: &Commits<'_>) -> serde_json::Value {

@@ -32,7 +32,8 @@ pub(super) fn read(path: &Path) -> Result<ProviderSecret, Refusal> {
 #[cfg(unix)]
 fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), Refusal> {
     use std::os::unix::fs::PermissionsExt as _;
-    if metadata.permissions().mode() & 0o077 == 0 {
+    const OTHERS: u32 = 0o077;
+    if metadata.permissions().mode() & OTHERS == 0 {
         return Ok(());
     }
     Err(fault::input(format!(

@@ -26,13 +26,16 @@ use crate::engine::hap::authority::AuthorityChange;
 
 /// Says why the arguments alone cannot be carried out: an attestation that nobody triggers.
 pub(crate) fn usage_fault(verb: &HapVerb) -> Option<clap::Error> {
-    match verb {
-        HapVerb::Attest(args) if !attest::can_be_triggered(args) => Some(command().error(
+    let HapVerb::Attest(args) = verb else {
+        return None;
+    };
+    let untriggered = || {
+        command().error(
             clap::error::ErrorKind::MissingRequiredArgument,
             "a person must trigger an attestation: pass `--commit`, or run it on a terminal",
-        )),
-        _ => None,
-    }
+        )
+    };
+    (!attest::can_be_triggered(args)).then(untriggered)
 }
 
 /// The command as it stands in the `schema` of its result.
@@ -72,7 +75,7 @@ pub(crate) fn run(global: &Global, verb: &HapVerb) -> Result<Outcome, Refusal> {
         HapVerb::Frame(args) => context::frame_of_commits(&session()?, args),
         HapVerb::Request(args) => request::run(&session()?, args),
         HapVerb::Attest(args) => attest::run(&session()?, args),
-        HapVerb::Authorize(args) => authorize::run(session(), args),
+        HapVerb::Authorize(args) => authorize::run(&session(), args),
         HapVerb::FrameAuthorize(args) => authorize::frame(args),
         HapVerb::Show(args) => show::show(args),
         HapVerb::Gate(GateVerb::Verify(args)) => show::verify_gates(args),

@@ -40,10 +40,10 @@ pub(super) fn run(session: &Session, args: &OnboardArgs) -> Result<Outcome, Refu
         write_provider(session, key, about, now)?;
         written.push(providers::PATH.to_owned());
     }
-    let text: String = written
-        .iter()
-        .map(|path| format!("{} {path}\n", paint(GOOD, "written")))
-        .collect();
+    let mut text = String::new();
+    for path in &written {
+        text.push_str(&format!("{} {path}\n", paint(GOOD, "written")));
+    }
     let outcome = Outcome::ok("hap.onboard")
         .field("organization", &args.organization)
         .field("written", written)

@@ -25,7 +25,7 @@ pub(super) fn run(session: &Session, args: &RequestArgs) -> Result<Outcome, Refu
     let (path, env) = (&case.declaration.execution_path, &args.action.env);
     provider::check_scope(&case.profile, path, env, &args.domain)?;
     let frame = case.frame(env)?;
-    note(shown(&case)?.trim_end());
+    note(shown(&case).trim_end());
     note(&format!("{} {}", paint(DIM, "env"), safe(env)));
     for warning in commits.warnings(&case)? {
         note(&format!("{}: {}", paint(WARN, "warning"), safe(&warning)));

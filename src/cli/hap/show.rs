@@ -192,10 +192,10 @@ pub(super) fn dispute(session: &Session, args: &DisputeArgs) -> Result<Outcome, 
                 .iter()
                 .map(|held| json!({"code": Code::Ok, "message": held}))
                 .collect();
-            let lines: String = held
-                .iter()
-                .map(|held| format!("  {}\n", safe(held)))
-                .collect();
+            let mut lines = String::new();
+            for held in &held {
+                lines.push_str(&format!("  {}\n", safe(held)));
+            }
             outcome
                 .field("outcome", "stands")
                 .field("why", why)
@@ -210,10 +210,11 @@ fn void(outcome: Outcome, reasons: &[Refusal]) -> Outcome {
         .iter()
         .map(|reason| json!({"code": reason.code, "message": reason.message}))
         .collect();
-    let lines: String = reasons
-        .iter()
-        .map(|reason| format!("  {} {}\n", reason.code.name(), safe(&reason.message)))
-        .collect();
+    let mut lines = String::new();
+    for reason in reasons {
+        let message = safe(&reason.message);
+        lines.push_str(&format!("  {} {message}\n", reason.code.name()));
+    }
     let mut outcome = outcome
         .field("outcome", "void")
         .field("why", why)

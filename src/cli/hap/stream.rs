@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::{StreamAppendArgs, StreamVerifyArgs};
 use super::clock::Now;
-use super::commits::{Commits, held, read_blob, trusted_keys};
+use super::commits::{Commits, held, read_blob, snapshot_at, trusted_keys};
 use super::key;
 use super::ledger::Ledger;
 use crate::cli::outcome::Outcome;
@@ -15,7 +15,7 @@ use crate::cli::progress::Progress;
 use crate::cli::render::{BAD, DIM, GOOD, paint, safe};
 use crate::cli::session::{Act, Session};
 use crate::cli::{fault, files};
-use crate::engine::code::Refusal;
+use crate::engine::code::{Code, Refusal};
 use crate::engine::hap::attestation::{MAX_BLOB, StreamLink};
 use crate::engine::hap::key::ProviderSecret;
 use crate::engine::hap::providers::{self, TrustedProviders};
@@ -61,41 +61,43 @@ pub(super) fn next_link(
     let ledger = ledger(commits.session, project)?;
     let trusted = commits
         .trusted(&[])
-        .unwrap_or_default()
+        .or_else(none_if_missing)?
         .and_key(secret.public());
     Ok(resume(&ledger, ledger.tip()?, project, &trusted)?.next_link())
 }
 
+/// A file that is not there trusts nobody; one that is there and invalid is still an error.
+fn none_if_missing(refusal: Refusal) -> Result<TrustedProviders, Refusal> {
+    if refusal.code == Code::AuthorizationSourceMissing {
+        Ok(TrustedProviders::default())
+    } else {
+        Err(refusal)
+    }
+}
+
 /// The keys that count for a stream: those named, or else the file of a governed commit.
-fn trusted(session: &Session, keys: &[String], at: &str) -> Result<TrustedProviders, Refusal> {
+fn trusted(
+    session: &Session,
+    keys: &[String],
+    at: Option<&str>,
+) -> Result<TrustedProviders, Refusal> {
     if !keys.is_empty() {
         return trusted_keys(keys);
     }
-    let snapshot = session.repository.snapshot(session.governed_commit(at)?)?;
+    let snapshot = snapshot_at(session, at)?;
     TrustedProviders::read(held(&snapshot, providers::PATH)?.found())
 }
 
 pub(super) fn append(session: &Session, args: &StreamAppendArgs) -> Result<Outcome, Refusal> {
     session.allow(Act::Supervise)?;
     let ledger = ledger(session, &args.project)?;
-    let (registration, trusted) = match (&args.attestation, &args.sp_key_file) {
-        (Some(attestation), Some(key_file)) => {
-            let secret = key::read(key_file)?;
-            let now = Now::of(&args.clock)?;
-            let registration = Registration::sign(&read_blob(attestation)?, now.time, &secret)?;
-            let trusted = trusted(session, &args.trust.sp_key, &args.at)
-                .unwrap_or_default()
-                .and_key(secret.public());
-            (registration, trusted)
-        }
-        (_, _) => {
-            let path = args.registration.as_deref().unwrap_or(Path::new("-"));
-            let registration = read_record(path)?;
-            (
-                registration,
-                trusted(session, &args.trust.sp_key, &args.at)?,
-            )
-        }
+    let signing = args.attestation.as_deref().zip(args.sp_key_file.as_deref());
+    let (registration, trusted) = if let Some((attestation, key_file)) = signing {
+        sign(session, args, attestation, key_file)?
+    } else {
+        let path = args.registration.as_deref().unwrap_or(Path::new("-"));
+        let trusted = trusted(session, &args.trust.sp_key, args.at.as_deref())?;
+        (read_record(path)?, trusted)
     };
     let (commit, at) = ledger.append(|tip| {
         let mut verifier = resume(&ledger, tip, &args.project, &trusted)?;
@@ -119,6 +121,22 @@ pub(super) fn append(session: &Session, args: &StreamAppendArgs) -> Result<Outco
         )))
 }
 
+/// Registers an attestation now, with a key that is trusted at least for its own registrations.
+fn sign(
+    session: &Session,
+    args: &StreamAppendArgs,
+    attestation: &Path,
+    key_file: &Path,
+) -> Result<(Registration, TrustedProviders), Refusal> {
+    let secret = key::read(key_file)?;
+    let now = Now::of(&args.clock)?;
+    let registration = Registration::sign(&read_blob(attestation)?, now.time, &secret)?;
+    let trusted = trusted(session, &args.trust.sp_key, args.at.as_deref())
+        .or_else(none_if_missing)?
+        .and_key(secret.public());
+    Ok((registration, trusted))
+}
+
 /// Reads a registration, bare or inside the result of `permit hap sp register`.
 fn read_record(path: &Path) -> Result<Registration, Refusal> {
     let bytes = files::read(path, MAX_LINE)?;
@@ -133,7 +151,7 @@ fn read_record(path: &Path) -> Result<Registration, Refusal> {
 pub(super) fn verify_ref(session: &Session, args: &StreamVerifyArgs) -> Result<Outcome, Refusal> {
     let project = args.project.as_deref().unwrap_or_default();
     let ledger = ledger(session, project)?;
-    let trusted = trusted(session, &args.trust.sp_key, &args.at)?;
+    let trusted = trusted(session, &args.trust.sp_key, args.at.as_deref())?;
     let mut verifier = Verifier::new(project, &trusted);
     let mut progress = Progress::new("verifying", None);
     for commit in ledger.commits()? {
