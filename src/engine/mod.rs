@@ -25,6 +25,7 @@ pub mod canonical;
 pub mod chain;
 pub mod code;
 pub mod digest;
+pub mod enforce;
 pub mod evaluate;
 pub mod hap;
 pub mod permit;

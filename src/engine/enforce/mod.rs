@@ -1,0 +1,26 @@
+//! Correctness that is switched on: mutation intents, decisions about them, and the mode (enforcement.md).
+//!
+//! A boundary normalises what it saw into [`Intent`]s, finds out what speaks against each ([`Finding`]), and makes a
+//! [`Decision`] of both. The mode comes last and changes only what is blocked, never what was decided:
+//!
+//! ```text
+//! updates ─> place_of, class_of ─> Intent ─> [judge] ─> Finding ─> Decision::new(intent, finding, mode)
+//! ```
+
+mod attachment;
+mod class;
+mod decision;
+mod globs;
+mod governance;
+mod mode;
+mod record;
+mod usage;
+
+pub use attachment::{Attachment, Enforcement};
+pub use class::{Change, Class, RefPlace, class_of, ref_place};
+pub use decision::{Boundary, Decision, Finding, Intent};
+pub use globs::{Globs, InvalidGlob};
+pub use governance::{BOUNDARY_ACTOR, Changed, content_request, governance_request};
+pub use mode::Mode;
+pub use record::{Gap, Line, Sums};
+pub use usage::{Ran, exec_kind, requested, result};
