@@ -1,1 +1,2 @@
-//! t
+//! The built binary on real repositories.
+mod reviews;
