@@ -31,12 +31,18 @@ impl Ended {
 }
 
 impl Sandbox {
-    /// Makes a repository without commits.
-    pub(super) fn new() -> Self {
+    /// Makes an empty folder to work in.
+    pub(super) fn bare() -> Self {
         let sandbox = Self {
             folder: tempfile::tempdir().unwrap(),
         };
         fs::create_dir(sandbox.root()).unwrap();
+        sandbox
+    }
+
+    /// Makes a repository without commits.
+    pub(super) fn new() -> Self {
+        let sandbox = Self::bare();
         fs::create_dir(sandbox.aside("keys")).unwrap();
         sandbox.git(&["init", "-q", "-b", "main"]);
         sandbox
