@@ -1,9 +1,14 @@
-//! One binary of tests, from the outside.
+//! The built binary on real repositories.
+
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking"
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "a test stops where its preparation fails"
 )]
 
+mod console;
 mod hap;
+mod reviews;
