@@ -9,6 +9,7 @@ use clap::{
 };
 
 use super::hap::HapVerb;
+use super::request::RequestVerb;
 use super::review_args::{ManifestVerb, ReviewVerb};
 use crate::engine::code::Code;
 
@@ -91,6 +92,9 @@ pub(crate) enum Verb {
     Canonicalize(FileArg),
     /// Hash a JSON object under a domain
     Hash(HashArgs),
+    /// Record proposed actions before anything runs
+    #[command(subcommand)]
+    Request(RequestVerb),
     /// Explain a reason code: cause, and what to do
     Explain(ExplainArgs),
     /// Print the JSON Schema of a document
@@ -156,7 +160,7 @@ pub(crate) struct StreamChoice {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["request", "batch"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["request", "batch", "execution_request"]))]
 pub(crate) struct IssueArgs {
     /// The request; `-` is standard input
     #[arg(long, value_name = "FILE")]
@@ -164,6 +168,9 @@ pub(crate) struct IssueArgs {
     /// Requests, one a line; `-` is standard input; results are JSON Lines
     #[arg(long, value_name = "FILE.jsonl")]
     pub(crate) batch: Option<PathBuf>,
+    /// The governed execution request whose action is to be permitted
+    #[arg(long, value_name = "ID")]
+    pub(crate) execution_request: Option<String>,
     /// Append all of a batch or nothing
     #[arg(long, requires = "batch")]
     pub(crate) atomic: bool,

@@ -20,6 +20,7 @@ mod outcome;
 mod progress;
 mod render;
 mod replay;
+mod request;
 mod review;
 mod review_args;
 mod schema;
@@ -76,6 +77,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Replay(args) => replay::run(&session(global)?, args),
         Verb::Simulate(args) => simulate::run(&session(global)?, args),
         Verb::Manifest(verb) => manifest::run(&session(global)?, verb),
+        Verb::Request(verb) => request::run(&session(global)?, verb),
         Verb::Review(verb) => review::run(&session(global)?, verb),
         Verb::VerifyChain(args) => {
             let session = verify_chain::needs_repository(args)
@@ -109,6 +111,7 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Replay(_) => "replay",
         Verb::Simulate(_) => "simulate",
         Verb::Manifest(_) => "manifest",
+        Verb::Request(_) => "request",
         Verb::Review(_) => "review",
         Verb::VerifyChain(_) => "verify-chain",
         Verb::Checkpoint(_) => "checkpoint",

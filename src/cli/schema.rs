@@ -5,6 +5,7 @@ use schemars::schema_for;
 use super::args::SchemaArgs;
 use super::checkpoint::Checkpoint;
 use super::outcome::Outcome;
+use crate::engine::execution_request;
 use crate::engine::permit::Permit;
 use crate::engine::policy::Document;
 use crate::engine::request::Request;
@@ -14,6 +15,9 @@ type Maker = fn() -> schemars::Schema;
 
 const SCHEMAS: &[(&str, Maker)] = &[
     ("checkpoint", || schema_for!(Checkpoint)),
+    ("execution_request", || {
+        schema_for!(execution_request::Document)
+    }),
     ("manifest", || schema_for!(Manifest)),
     ("permit", || schema_for!(Permit)),
     ("policy", || schema_for!(Document)),
