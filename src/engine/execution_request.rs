@@ -526,14 +526,14 @@ mod tests {
     use crate::engine::canonical::to_bytes;
 
     /// A draft whose packet is `hello`.
-    const DRAFT: &str = r##"{"schema":"permit.execution_request.v1",
+    const DRAFT: &str = r#"{"schema":"permit.execution_request.v1",
         "approval_granted":false,"execution_allowed":false,"runtime_default_activation":false,
         "request":{"schema":"permit.request.v1","actor_id":"agent:codex","capability":{"kind":"tool","selector":"case.run"},
                    "operation":"execute","target":"acme/web","context":{}},
         "target_repository":{"name":"acme/web","url":"https://example.com/acme/web","commit":"4b825dc642cb6eb9a060e54bf8d69288fbee4904"},
         "allowed_paths":["src/**"],"harness":{"argv":["cargo","test"],"working_directory":"."},
         "approval_packet":{"media_type":"text/markdown","sha256":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824","content_base64":"aGVsbG8="},
-        "proof_pointers":[],"blocked_actions":["git.push","network.egress"],"required_approvers":["human:jp"]}"##;
+        "proof_pointers":[],"blocked_actions":["git.push","network.egress"],"required_approvers":["human:jp"]}"#;
 
     fn draft(from: &str, to: &str) -> Result<ExecutionRequest, Refusal> {
         assert!(DRAFT.contains(from), "{from}");

@@ -104,12 +104,17 @@ impl<'s> Issued<'s> {
                 Ok(()) => (State::Approved, None),
                 Err(refusal) => (State::ReviewPending, Some(refusal)),
             }),
-            Err(undecided) => Ok(match undecided.refusal.code {
-                Code::ReviewMissing => (State::Recorded, Some(undecided.refusal)),
-                Code::ReviewRejected => (State::Rejected, Some(undecided.refusal)),
-                _ if undecided.review.is_some() => (State::ReviewPending, Some(undecided.refusal)),
-                _ => return Err(undecided.refusal),
-            }),
+            Err(undecided) if undecided.review.is_none() => Err(undecided.refusal),
+            Err(undecided) => {
+                let state = if undecided.refusal.code == Code::ReviewMissing {
+                    State::Recorded
+                } else if undecided.refusal.code == Code::ReviewRejected {
+                    State::Rejected
+                } else {
+                    State::ReviewPending
+                };
+                Ok((state, Some(undecided.refusal)))
+            }
         }
     }
 
