@@ -5,6 +5,10 @@ use schemars::schema_for;
 use super::args::SchemaArgs;
 use super::checkpoint::Checkpoint;
 use super::outcome::Outcome;
+use crate::engine::hap::{
+    attestation, authority, declaration, execution, owners, profile, providers,
+    request as hap_request, stream,
+};
 use crate::engine::permit::Permit;
 use crate::engine::policy::Document;
 use crate::engine::request::Request;
@@ -14,6 +18,19 @@ type Maker = fn() -> schemars::Schema;
 
 const SCHEMAS: &[(&str, Maker)] = &[
     ("checkpoint", || schema_for!(Checkpoint)),
+    ("hap-attestation", || schema_for!(attestation::Payload)),
+    ("hap-decision", || schema_for!(declaration::Declaration)),
+    ("hap-execution-request", || {
+        schema_for!(execution::ExecutionRequest)
+    }),
+    ("hap-owners", || schema_for!(owners::Owners)),
+    ("hap-profile", || schema_for!(profile::ProfileFile)),
+    ("hap-registration", || schema_for!(stream::Registration)),
+    ("hap-registry", || schema_for!(authority::Registry)),
+    ("hap-request", || schema_for!(hap_request::AttestRequest)),
+    ("hap-service-providers", || {
+        schema_for!(providers::ProvidersFile)
+    }),
     ("manifest", || schema_for!(Manifest)),
     ("permit", || schema_for!(Permit)),
     ("policy", || schema_for!(Document)),
