@@ -6,6 +6,10 @@ use super::args::SchemaArgs;
 use super::checkpoint::Checkpoint;
 use super::outcome::Outcome;
 use crate::engine::execution_request;
+use crate::engine::hap::{
+    attestation, authority, declaration, execution, owners, profile, providers,
+    request as hap_request, stream,
+};
 use crate::engine::permit::Permit;
 use crate::engine::policy::Document;
 use crate::engine::request::Request;
@@ -17,6 +21,19 @@ const SCHEMAS: &[(&str, Maker)] = &[
     ("checkpoint", || schema_for!(Checkpoint)),
     ("execution_request", || {
         schema_for!(execution_request::Document)
+    }),
+    ("hap-attestation", || schema_for!(attestation::Payload)),
+    ("hap-decision", || schema_for!(declaration::Declaration)),
+    ("hap-execution-request", || {
+        schema_for!(execution::ExecutionRequest)
+    }),
+    ("hap-owners", || schema_for!(owners::Owners)),
+    ("hap-profile", || schema_for!(profile::ProfileFile)),
+    ("hap-registration", || schema_for!(stream::Registration)),
+    ("hap-registry", || schema_for!(authority::Registry)),
+    ("hap-request", || schema_for!(hap_request::AttestRequest)),
+    ("hap-service-providers", || {
+        schema_for!(providers::ProvidersFile)
     }),
     ("manifest", || schema_for!(Manifest)),
     ("permit", || schema_for!(Permit)),

@@ -18,7 +18,7 @@ use crate::cli::session::{Act, Session};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::hap::attestation::StreamLink;
 use crate::engine::hap::authority::Registry;
-use crate::engine::hap::guides::{Facts, examine};
+use crate::engine::hap::guides::{Facts, Finding, examine};
 use crate::engine::hap::identity::{self, AllowedSigners, Identity};
 use crate::engine::hap::owners::Origin;
 use crate::engine::hap::provider::{Clearance, Commitment, Inquiry, Issued, check_commitment};
@@ -107,19 +107,29 @@ fn clear(
         identity,
         owners: owners.clone(),
     };
-    let clearance = inquiry.clear()?;
-    if let Ok(case) = case {
-        let gates = request.gate_content_hashes.check_closed(&case.profile);
-        let facts = Facts {
-            did: Some(&request.did),
-            owners: owners.as_ref().ok().map(|(owners, _)| owners),
-            required_domains: case.required_domains()?,
-            commitment: said.as_ref().copied(),
-            gates: gates.as_ref().copied(),
-            context: &case.context,
-        };
-        heed(&examine(&facts))?;
-    }
+    let clearance = inquiry.clear();
+    let findings = match case {
+        Ok(case) => {
+            let gates = request.gate_content_hashes.check_closed(&case.profile);
+            examine(&Facts {
+                did: Some(&request.did),
+                owners: owners.as_ref().ok().map(|(owners, _)| owners),
+                required_domains: case.required_domains()?,
+                commitment: said.as_ref().copied(),
+                gates: gates.as_ref().copied(),
+                context: &case.context,
+            })
+        }
+        Err(_) => Vec::new(),
+    };
+    let clearance = clearance.map_err(|refusal| {
+        let same = |finding: &&Finding| finding.stop == Some(refusal.code);
+        match findings.iter().find(same) {
+            Some(finding) => refusal.detail("guide", finding.guide),
+            None => refusal,
+        }
+    })?;
+    heed(&findings)?;
     Ok(clearance)
 }
 

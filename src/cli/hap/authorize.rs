@@ -13,10 +13,9 @@ use crate::cli::session::Session;
 use crate::cli::{fault, files};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::hap::attestation::MAX_BLOB;
-use crate::engine::hap::authorize::{
-    Clock, ExecutionRequest, Objection, Question, Verdict, authorize, frame_of,
-};
+use crate::engine::hap::authorize::{Clock, Objection, Question, Verdict, authorize, frame_of};
 use crate::engine::hap::context::ExecutionContext;
+use crate::engine::hap::execution::ExecutionRequest;
 use crate::engine::hap::hash::HashText;
 use crate::engine::hap::profile::Profile;
 

@@ -642,7 +642,7 @@ codes! {
     }
     StreamGenesisInvalid = "STREAM_GENESIS_INVALID", Unverified {
         summary: "the decision stream does not begin as a first registration must",
-        cause: "The first registration has a sequence other than 1, or names a previous one.",
+        cause: "The registration of sequence 1 names a previous one.",
         hint: "fetch the stream from a clone you trust, then run `permit hap stream verify PROJECT`",
     }
     StreamTimeRegression = "STREAM_TIME_REGRESSION", Unverified {

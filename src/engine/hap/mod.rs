@@ -21,6 +21,7 @@ pub mod authorize;
 pub mod context;
 pub mod declaration;
 pub mod dispute;
+pub mod execution;
 pub mod frame;
 pub mod gate;
 pub mod guides;

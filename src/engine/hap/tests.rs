@@ -11,10 +11,11 @@ use serde_json::{Value as Json, json};
 
 use super::attestation::{Attestation, seal};
 use super::authority::{AuthorityChange, AuthorityEvent, Organization, Registry};
-use super::authorize::{Clock, ExecutionRequest, Question, Verdict, authorize, gravest};
+use super::authorize::{Clock, Question, Verdict, authorize, gravest};
 use super::context::{Action, ExecutionContext};
 use super::declaration::Declaration;
 use super::dispute::{Dispute, Outcome};
+use super::execution::ExecutionRequest;
 use super::frame::{DEPLOY_GATE_ORDER, Frame};
 use super::guides::{Facts, examine};
 use super::hash::HashText;

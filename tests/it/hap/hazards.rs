@@ -184,12 +184,22 @@ fn a_request_that_is_not_the_commits_is_stopped() {
     );
     assert_eq!(refused("env", "moon"), no("DOMAIN_SCOPE_MISMATCH", 5));
     assert_eq!(refused("did", "alice"), no("INVALID_INPUT", 7));
-    for answer in [
-        refused("frame_hash", &zero),
-        refused("execution_context_hash", &zero),
-    ] {
-        assert!(!answer.0.contains("sha256"));
-    }
+    let more = [
+        "--request",
+        "../alice.request",
+        "--verified-did",
+        "did:github:alice",
+    ];
+    assert_eq!(refused("frame_hash", &zero).1, 5);
+    let answer = sandbox.attest_as("change", "alice", &more);
+    assert_eq!(
+        answer.json()["details"]["guide"],
+        "deploy/commitment_mismatch@1.0"
+    );
+    assert!(
+        !answer.stdout.contains("sha256:"),
+        "no expected hash is printed"
+    );
     let nothing = sandbox.git(&["for-each-ref", "refs/hap"]);
     assert!(nothing.is_empty(), "a refusal records nothing: {nothing}");
 }
