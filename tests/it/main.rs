@@ -12,9 +12,15 @@
     reason = "a test stops where its preparation fails"
 )]
 
+mod console;
+mod forge;
 mod sandbox;
 
-mod console;
+mod codes;
 mod hap;
+mod help;
 mod issue;
+mod readme;
 mod reviews;
+mod tamper;
+mod vectors;
