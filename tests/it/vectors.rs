@@ -50,7 +50,11 @@ impl Vector {
         }
         for pointer in &self.remove {
             let (parent, key) = pointer.rsplit_once('/').unwrap();
-            let parent = document.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+            let parent = document
+                .pointer_mut(parent)
+                .unwrap()
+                .as_object_mut()
+                .unwrap();
             assert!(parent.remove(key).is_some(), "nothing at {pointer}");
         }
         for (pointer, (text, count)) in &self.repeat {
@@ -89,7 +93,10 @@ fn run(area: &str, good: &Value, parse: impl Fn(&[u8]) -> Result<(), Refusal>) {
                 wrong.push(format!("{name}: {} {refusal}", refusal.code));
             }
             Err(refusal) => {
-                let at = vector.at.iter().all(|at| refusal.to_string().contains(at.as_str()));
+                let at = vector
+                    .at
+                    .iter()
+                    .all(|at| refusal.to_string().contains(at.as_str()));
                 if !at {
                     wrong.push(format!("{name}: names another place: {refusal}"));
                 }
@@ -138,9 +145,16 @@ fn canonical_bytes_and_domain_hashes_are_those_of_the_other_implementation() {
         let value = canonical::parse(case.input.as_bytes()).unwrap();
         let bytes = to_bytes(&value);
         assert_eq!(hex::encode(&bytes), case.canonical_hex, "{}", case.input);
-        assert_eq!(hex::encode(labelled_hash(&case.domain, &[&bytes])), case.domain_hash);
+        assert_eq!(
+            hex::encode(labelled_hash(&case.domain, &[&bytes])),
+            case.domain_hash
+        );
         let again = canonical::parse(&bytes).unwrap();
-        assert_eq!(to_bytes(&again), bytes, "canonical bytes are their own canonical form");
+        assert_eq!(
+            to_bytes(&again),
+            bytes,
+            "canonical bytes are their own canonical form"
+        );
     }
 }
 
@@ -176,7 +190,11 @@ fn a_stream_of_the_other_implementation_is_valid_in_the_engine_and_on_the_comman
     let path = fixtures().join("vectors/core/foreign_stream.jsonl");
     let bytes = fs::read(&path).unwrap();
     let mut verifier = Verifier::new(Order::Forward, None, None);
-    for line in bytes.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\n') {
+    for line in bytes
+        .strip_suffix(b"\n")
+        .unwrap()
+        .split(|byte| *byte == b'\n')
+    {
         verifier.see(&Event::read(line).unwrap());
     }
     let chain = verifier.finish().unwrap();
@@ -194,14 +212,23 @@ fn a_stream_of_the_other_implementation_is_valid_in_the_engine_and_on_the_comman
 
     let text = String::from_utf8(bytes).unwrap();
     for (what, changed) in [
-        ("CHAIN_TRUNCATED", text.split_once('\n').unwrap().1.to_owned()),
+        (
+            "CHAIN_TRUNCATED",
+            text.split_once('\n').unwrap().1.to_owned(),
+        ),
         ("CHAIN_MALFORMED", text.replacen('\n', "\r\n", 1)),
         ("CHAIN_MALFORMED", format!("{text}\n")),
-        ("CHAIN_MALFORMED", text.replacen(":null,\"r", ":\"\" ,\"r", 1)),
+        (
+            "CHAIN_MALFORMED",
+            text.replacen(":null,\"r", ":\"\" ,\"r", 1),
+        ),
         ("CHAIN_TAMPERED", text.replacen("aios-main", "aios-mein", 1)),
         ("CHAIN_TRUNCATED", String::new()),
     ] {
-        let run = sandbox.run_with(&["verify-chain", "--format", "json", "--jsonl", "-"], changed.as_bytes());
+        let run = sandbox.run_with(
+            &["verify-chain", "--format", "json", "--jsonl", "-"],
+            changed.as_bytes(),
+        );
         assert!(run.stdout.contains(what), "{what}: {}", run.stdout);
         assert_eq!(run.exit, 5);
     }
