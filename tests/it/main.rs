@@ -10,5 +10,6 @@
 )]
 
 mod console;
+mod guard;
 mod hap;
 mod reviews;

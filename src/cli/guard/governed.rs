@@ -163,8 +163,8 @@ fn sum(push: &Push<'_>, update: &Update, steps: &[Step<'_>]) -> Vec<(Intent, Fin
             }
         }
     }
-    if steps.is_empty() {
-        // The ref stays where it is, or moves along no commit of its own.
+    if sums.is_empty() {
+        // The ref stays where it is, or moves along commits that change nothing.
         sums.insert(Class::ContentChange, Sum::default());
     }
     sums.into_iter()
