@@ -8,6 +8,7 @@ use clap::{
     ValueEnum,
 };
 
+use super::guard::args::GuardVerb;
 use super::hap::HapVerb;
 use super::request::RequestVerb;
 use super::review_args::{ManifestVerb, ReviewVerb};
@@ -88,6 +89,9 @@ pub(crate) enum Verb {
     /// The Human Agency Protocol: the right humans, bound to the exact commit
     #[command(subcommand)]
     Hap(HapVerb),
+    /// Judge pushes at the receive boundary: hook, check in CI, plan, report
+    #[command(subcommand)]
+    Guard(GuardVerb),
     /// Write a JSON object in its canonical form
     Canonicalize(FileArg),
     /// Hash a JSON object under a domain

@@ -10,6 +10,7 @@ mod decide;
 mod eval;
 mod fault;
 mod files;
+mod guard;
 mod hap;
 mod init;
 mod issue;
@@ -95,6 +96,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Explain(args) => Ok(meta::explain(args)),
         Verb::Schema(args) => Ok(schema::run(args)),
         Verb::Completions(args) => Ok(meta::completions(args)),
+        Verb::Guard(verb) => guard::run(global, verb),
         Verb::Man => meta::man(),
     }
 }
@@ -124,6 +126,7 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Explain(_) => "explain",
         Verb::Schema(_) => "schema",
         Verb::Completions(_) => "completions",
+        Verb::Guard(verb) => verb.name(),
         Verb::Man => "man",
     }
 }

@@ -71,6 +71,11 @@ impl<'r> Stream<'r> {
         let Some(commit) = self.tip_commit()? else {
             return Ok(None);
         };
+        self.read_at(commit).map(Some)
+    }
+
+    /// The event of a commit as a tip, whether the ref is there or not. Checks that event and no other.
+    pub(crate) fn read_at(&self, commit: CommitId) -> Result<At, Refusal> {
         let found = self
             .reference
             .read_event(commit)
@@ -88,7 +93,7 @@ impl<'r> Stream<'r> {
             let what = format!("its newest event belongs to the stream `{}`", tip.stream_id);
             return Err(self.chain(Verdict::Tampered, &what));
         }
-        Ok(Some(At { commit, tip }))
+        Ok(At { commit, tip })
     }
 
     /// The newest event's commit, unread.

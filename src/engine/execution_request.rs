@@ -244,16 +244,24 @@ impl ExecutionRequest {
         format!("{}{SUFFIX}", self.id())
     }
 
+    /// Refuses a file that is not named after the record that it holds.
+    ///
+    /// # Errors
+    /// `REQUEST_ID_MISMATCH`.
+    pub fn is_named(&self, file_name: &str) -> Result<(), Refusal> {
+        if file_name == self.file_name() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::RequestIdMismatch,
+            format!("`{file_name}` is not named after the record that it holds"),
+        ))
+    }
+
     /// The path of a record's file in the governed tree.
     #[must_use]
     pub fn path_of(id: ExecutionRequestId) -> String {
         format!("{FOLDER}/{id}{SUFFIX}")
-    }
-
-    /// The id that a file name gives, if it is one of a record.
-    #[must_use]
-    pub fn id_of_file(name: &str) -> Option<ExecutionRequestId> {
-        name.strip_suffix(SUFFIX)?.parse().ok()
     }
 
     /// The request that a permit is issued for: the record's, bound to the record by its context.

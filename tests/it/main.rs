@@ -17,6 +17,7 @@ mod forge;
 mod sandbox;
 
 mod codes;
+mod guard;
 mod hap;
 mod help;
 mod issue;

@@ -2,15 +2,17 @@
 
 use serde_json::json;
 
-use super::super::ledger::find;
+use super::super::ledger::{TableAt, find};
 use super::super::outcome::Outcome;
 use super::super::render::{BAD, GOOD, paint, safe};
 use super::super::session::{Governed, Session};
 use super::args::RequestCheckArgs;
-use super::{check_approvers, load, paths, read};
+use super::{load, paths, read};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::execution_request::ExecutionRequest;
+use crate::engine::policy::Policy;
 use crate::engine::review::Found;
+use crate::git::Snapshot;
 
 pub(super) fn run(session: &Session, args: &RequestCheckArgs) -> Result<Outcome, Refusal> {
     let governed = session.govern(&args.at)?;
@@ -48,19 +50,47 @@ fn check_path(session: &Session, governed: &Governed<'_>, path: &str) -> Result<
     read(governed, path)?.map_or(Ok(()), |record| check_record(session, governed, &record))
 }
 
-/// Checks a record against the governed state: policy, approvers, files that it points to.
+/// Checks a record against a governed commit.
 pub(crate) fn check_record(
     session: &Session,
     governed: &Governed<'_>,
     record: &ExecutionRequest,
 ) -> Result<(), Refusal> {
-    record.check_policy(&governed.policy)?;
-    check_approvers(session, governed, record)?;
+    let table = TableAt::load(session, &governed.snapshot)?;
+    check_against(
+        session,
+        record,
+        &governed.policy,
+        &table,
+        &governed.snapshot,
+    )
+}
+
+/// Checks a record against a policy, a principals table and the commit that holds what its proofs point to.
+pub(crate) fn check_against(
+    session: &Session,
+    record: &ExecutionRequest,
+    policy: &Policy,
+    table: &TableAt,
+    snapshot: &Snapshot<'_>,
+) -> Result<(), Refusal> {
+    record.check_policy(policy)?;
+    match table {
+        TableAt::Sound(table) => record.check_approvers(table)?,
+        TableAt::Invalid(refusal) => return Err(refusal.clone()),
+        TableAt::Missing if record.document().required_approvers.is_empty() => {}
+        TableAt::Missing => {
+            return Err(Refusal::new(
+                Code::PrincipalsMissing,
+                "there is no principals table to find the approvers in",
+            ));
+        }
+    }
     for pointer in &record.document().proof_pointers {
         if pointer.kind != "file" {
             continue;
         }
-        let digest = match find(session, &governed.snapshot, &pointer.reference)? {
+        let digest = match find(session, snapshot, &pointer.reference)? {
             Found::File { sha256, .. } => Some(sha256),
             Found::Absent | Found::NotAFile | Found::TooLarge => None,
         };

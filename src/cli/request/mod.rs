@@ -6,11 +6,10 @@ mod new;
 mod state;
 
 pub(crate) use args::RequestVerb;
-pub(crate) use check::check_record;
+pub(crate) use check::{check_against, check_record};
 pub(crate) use state::{approved, not_required};
 
 use super::fault;
-use super::ledger::TableAt;
 use super::outcome::Outcome;
 use super::session::{Governed, MAX_GOVERNED, Session};
 use crate::engine::code::{Code, Refusal};
@@ -54,16 +53,7 @@ fn read(governed: &Governed<'_>, path: &str) -> Result<Option<ExecutionRequest>,
         return Ok(None);
     };
     let record = ExecutionRequest::parse(&blob.bytes)?;
-    if path
-        .strip_prefix(FOLDER)
-        .and_then(|name| name.strip_prefix('/'))
-        != Some(&record.file_name())
-    {
-        return Err(Refusal::new(
-            Code::RequestIdMismatch,
-            format!("`{path}` is not named after the record that it holds"),
-        ));
-    }
+    record.is_named(path.rsplit('/').next().unwrap_or_default())?;
     Ok(Some(record))
 }
 
@@ -79,23 +69,4 @@ fn paths(governed: &Governed<'_>) -> Result<Vec<String>, Refusal> {
         .filter(|name| name.ends_with(".request.json"))
         .map(|name| format!("{FOLDER}/{name}"))
         .collect())
-}
-
-/// Checks the approvers of a record against the table of a governed commit.
-pub(crate) fn check_approvers(
-    session: &Session,
-    governed: &Governed<'_>,
-    record: &ExecutionRequest,
-) -> Result<(), Refusal> {
-    if record.document().required_approvers.is_empty() {
-        return Ok(());
-    }
-    match TableAt::load(session, &governed.snapshot)? {
-        TableAt::Missing => Err(Refusal::new(
-            Code::PrincipalsMissing,
-            format!("commit {} holds no principals table", governed.commit),
-        )),
-        TableAt::Invalid(refusal) => Err(refusal),
-        TableAt::Sound(table) => record.check_approvers(&table),
-    }
 }

@@ -63,7 +63,7 @@ pub(super) fn judge_case(
 }
 
 /// Judges an artifact before the event that would follow a commit of a stream.
-pub(super) fn judge_at(
+pub(crate) fn judge_at(
     governed: &Governed<'_>,
     case: &Case,
     given: Option<&Request>,
@@ -109,7 +109,7 @@ pub(super) fn judge_at(
 }
 
 /// Looks for a request among the request records of the governed commit; what cannot be read there is no request.
-fn recorded(governed: &Governed<'_>, wanted: Fingerprint) -> Option<Request> {
+pub(crate) fn recorded(governed: &Governed<'_>, wanted: Fingerprint) -> Option<Request> {
     const FOLDER: &str = "governance/requests";
     let entries = governed.snapshot.list(FOLDER).ok()?;
     let names = entries
