@@ -124,6 +124,8 @@ pub struct Verifier {
 struct Neighbour {
     sequence: u64,
     hash: EventHash,
+    /// Whether that is the hash that it records.
+    fits: bool,
     /// Its own link, where the walk goes back.
     prev: Option<EventHash>,
 }
@@ -209,6 +211,7 @@ impl Verifier {
         self.neighbour = Some(Neighbour {
             sequence: event.sequence,
             hash: event.computed_hash,
+            fits: event.hash_fits(),
             prev: event.prev.text().parse().ok(),
         });
     }
@@ -216,7 +219,7 @@ impl Verifier {
     fn see_forward(&mut self, event: &Event<'_>) {
         let place = self.next_sequence();
         match &self.neighbour {
-            None if event.sequence != 0 => {
+            None if event.sequence != 0 && event.hash_fits() => {
                 self.mark(
                     Verdict::Truncated,
                     0,
@@ -357,7 +360,7 @@ impl Verifier {
                 self.mark(Verdict::Truncated, 0, "the stream is empty");
             }
             (Order::Backward, Some(first))
-                if first.sequence != 0 && !self.stopped(first.sequence) =>
+                if first.sequence != 0 && first.fits && !self.stopped(first.sequence) =>
             {
                 let detail = format!("the stream starts at sequence {}", first.sequence);
                 self.mark(Verdict::Truncated, 0, detail);
