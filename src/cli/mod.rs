@@ -31,6 +31,7 @@ mod stream;
 mod stream_command;
 mod verify;
 mod verify_chain;
+mod walk;
 
 use std::ffi::OsString;
 
