@@ -32,6 +32,7 @@ mod stream;
 mod stream_command;
 mod verify;
 mod verify_chain;
+mod walk;
 
 use std::ffi::OsString;
 

@@ -1,9 +1,12 @@
 //! `governance.change`: a review, judged by the old tip, covers exactly this change.
 
+use std::collections::BTreeMap;
+
 use std::cell::OnceCell;
 
 use super::governed::{Path, Step, utf8};
 use super::push::{Push, enforcement};
+use crate::cli::decide::Place;
 use crate::cli::fault;
 use crate::cli::ledger::{Case, ManifestAt, TableAt};
 use crate::cli::review::inquiry::judge_at;
@@ -164,7 +167,13 @@ impl<'p, 's> Judge<'p, 's> {
         };
         let manifest = ManifestAt::at(session, snapshot, &manifest_path)?;
         let case = Case::draft(session, state, artifact, name, manifest)?;
-        judge_at(state, &case, request, &stream, from, sequence)
+        let place = Place {
+            stream: &stream,
+            from,
+            sequence,
+            derived: &BTreeMap::new(),
+        };
+        judge_at(session, state, &case, request, &place)
     }
 
     /// The request of a governance change of this push that a review decides about.

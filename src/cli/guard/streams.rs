@@ -1,7 +1,10 @@
 //! `stream.*` and `hap.*`: only new events that fit the chain and can be derived again.
 
+use std::collections::BTreeMap;
+
 use super::push::{Push, Update};
 use super::{closed, used};
+use crate::cli::decide::Place;
 use crate::cli::replay::Replay;
 use crate::cli::review::inquiry::judge_at;
 use crate::cli::stream::Stream;
@@ -192,14 +195,13 @@ impl NewEvent<'_> {
         let Some(Entry::Case(case)) = entry.as_deref() else {
             return Err(self.not_allowed("names a review that its commit does not hold"));
         };
-        let judgement = judge_at(
-            &governed,
-            case,
-            None,
-            self.stream,
-            self.parent,
-            self.event.sequence,
-        )?;
+        let place = Place {
+            stream: self.stream,
+            from: self.parent,
+            sequence: self.event.sequence,
+            derived: &BTreeMap::new(),
+        };
+        let judgement = judge_at(session, &governed, case, None, &place)?;
         let Value::Object(record) = judgement.into_record()?.to_value() else {
             return Err(Refusal::new(Code::Internal, "a record is an object"));
         };
