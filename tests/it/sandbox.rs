@@ -79,7 +79,7 @@ impl Sandbox {
     }
 
     /// A repository without commits.
-    pub(crate) fn bare_of_commits() -> Self {
+    pub(crate) fn without_commits() -> Self {
         let sandbox = Self::empty();
         sandbox.git(&["init", "--quiet", "--template=", "--initial-branch=main"]);
         sandbox
