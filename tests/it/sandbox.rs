@@ -289,6 +289,14 @@ impl Sandbox {
         self.json(arguments)["reason"].as_str().unwrap().to_owned()
     }
 
+    /// Runs `permit --format json` and returns the reason in the last line, for commands that print a line a result.
+    pub(crate) fn reason_of_last_line(&self, arguments: &[&str]) -> String {
+        let run = self.run(&[arguments, &["--format", "json"]].concat());
+        let line = run.stdout.lines().next_back().unwrap_or_default();
+        let object: Value = serde_json::from_str(line).unwrap();
+        object["reason"].as_str().unwrap().to_owned()
+    }
+
     /// Issues a permit for a request of the fixture and keeps it; returns its id.
     pub(crate) fn issue(&self, request: &str) -> String {
         let path = format!("requests/{request}.json");
