@@ -23,5 +23,7 @@ mod help;
 mod issue;
 mod readme;
 mod reviews;
+mod stream;
 mod tamper;
 mod vectors;
+mod verify;

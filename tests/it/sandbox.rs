@@ -79,7 +79,7 @@ impl Sandbox {
     }
 
     /// A repository without commits.
-    pub(crate) fn bare_of_commits() -> Self {
+    pub(crate) fn without_commits() -> Self {
         let sandbox = Self::empty();
         sandbox.git(&["init", "--quiet", "--template=", "--initial-branch=main"]);
         sandbox
@@ -287,6 +287,14 @@ impl Sandbox {
     /// Runs `permit --format json` and returns the reason alone.
     pub(crate) fn reason(&self, arguments: &[&str]) -> String {
         self.json(arguments)["reason"].as_str().unwrap().to_owned()
+    }
+
+    /// Runs `permit --format json` and returns the reason in the last line, for commands that print a line a result.
+    pub(crate) fn reason_of_last_line(&self, arguments: &[&str]) -> String {
+        let run = self.run(&[arguments, &["--format", "json"]].concat());
+        let line = run.stdout.lines().next_back().unwrap_or_default();
+        let object: Value = serde_json::from_str(line).unwrap();
+        object["reason"].as_str().unwrap().to_owned()
     }
 
     /// Issues a permit for a request of the fixture and keeps it; returns its id.
