@@ -78,6 +78,8 @@ pub(crate) enum Verb {
     /// Verify a stream's hashes, links, bytes and commits
     #[command(visible_alias = "chain-check")]
     VerifyChain(VerifyChainArgs),
+    /// Fetch streams from the authority and push them to it, forward only
+    Sync(SyncArgs),
     /// Print the newest point of a stream, to keep where nobody can rewrite it
     Checkpoint(StreamChoice),
     /// Show each permit and review of a stream with its state
@@ -154,6 +156,16 @@ pub(crate) struct ExportTarget {
     /// One file an event, under DIR/audit/streams/ID/
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncArgs {
+    /// Only this stream
+    #[arg(long, value_name = "ID")]
+    pub(crate) stream: Option<String>,
+    /// Every stream, here and at the authority; the default
+    #[arg(long, conflicts_with = "stream")]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]

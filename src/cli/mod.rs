@@ -19,6 +19,7 @@ mod manifest;
 mod meta;
 mod outcome;
 mod progress;
+mod remote;
 mod render;
 mod replay;
 mod request;
@@ -30,6 +31,8 @@ mod simulate;
 mod status;
 mod stream;
 mod stream_command;
+mod sync;
+mod tail;
 mod verify;
 mod verify_chain;
 mod walk;
@@ -87,6 +90,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
                 .transpose()?;
             verify_chain::run(session.as_ref(), args)
         }
+        Verb::Sync(args) => sync::run(&session(global)?, args),
         Verb::Checkpoint(args) => checkpoint::run(&session(global)?, args),
         Verb::Status(args) => status::status(&session(global)?, args),
         Verb::Show(args) => status::show(&session(global)?, args),
@@ -117,6 +121,7 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Request(_) => "request",
         Verb::Review(_) => "review",
         Verb::VerifyChain(_) => "verify-chain",
+        Verb::Sync(_) => "sync",
         Verb::Checkpoint(_) => "checkpoint",
         Verb::Status(_) => "status",
         Verb::Show(_) => "show",

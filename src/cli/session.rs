@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::args::{Format, Global};
 use super::fault;
 use super::ledger::Memory;
+use super::remote::Remote;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
 use crate::engine::policy::Policy;
@@ -23,6 +24,8 @@ const POLICY_FOLDER: &str = "governance/policy";
 pub(crate) struct Session {
     pub(crate) repository: Repository,
     pub(crate) format: Format,
+    /// The repository that accepts events, where it is not this one (enforcement.md).
+    pub(crate) authority: Option<Remote>,
     governed_ref: Option<String>,
     /// Where a push that is being judged leaves the governed ref.
     pushed: Cell<Option<CommitId>>,
@@ -111,8 +114,10 @@ impl Session {
                     .next("git config permit.role supervisor, or executor, or unset it"));
             }
         };
+        let authority = Remote::configured(&repository)?;
         Ok(Self {
             repository,
+            authority,
             format: global.format,
             governed_ref,
             pushed: Cell::new(None),
