@@ -16,11 +16,14 @@ mod console;
 mod forge;
 mod sandbox;
 
+mod architecture;
 mod codes;
+mod commands;
 mod hap;
 mod help;
 mod issue;
 mod readme;
+mod replay;
 mod reviews;
 mod stream;
 mod tamper;
