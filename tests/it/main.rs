@@ -16,12 +16,15 @@ mod console;
 mod forge;
 mod sandbox;
 
+mod architecture;
 mod codes;
+mod commands;
 mod guard;
 mod hap;
 mod help;
 mod issue;
 mod readme;
+mod replay;
 mod reviews;
 mod stream;
 mod tamper;
