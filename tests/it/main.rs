@@ -17,9 +17,11 @@ mod forge;
 mod sandbox;
 
 mod architecture;
+mod batch;
 mod codes;
 mod commands;
 mod exec;
+mod git;
 mod guard;
 mod hap;
 mod help;
