@@ -55,24 +55,20 @@ fn the_environment_changes_nothing() {
     type Variant = (&'static str, fn(&Sandbox, &mut Command));
     let variants: [Variant; 6] = [
         ("time zone", |_, command| {
-            drop(command.env("TZ", "Pacific/Kiritimati"))
+            command.env("TZ", "Pacific/Kiritimati");
         }),
         ("locale", |_, command| {
-            drop(
-                command
-                    .env("LC_ALL", "tr_TR.UTF-8")
-                    .env("LANG", "ja_JP.eucJP"),
-            )
+            command
+                .env("LC_ALL", "tr_TR.UTF-8")
+                .env("LANG", "ja_JP.eucJP");
         }),
         ("identity", |_, command| {
-            drop(
-                command
-                    .env("GIT_COMMITTER_NAME", "Mallory")
-                    .env("EMAIL", "m@x"),
-            )
+            command
+                .env("GIT_COMMITTER_NAME", "Mallory")
+                .env("EMAIL", "m@x");
         }),
         ("no variables at all", |_, command| {
-            drop(command.env_clear())
+            command.env_clear();
         }),
         ("another home", |sandbox, command| {
             let home = sandbox.aside("elsewhere");
@@ -103,7 +99,9 @@ fn the_place_changes_nothing() {
     let expected = trace(&Sandbox::acme(), &|_| {});
     let in_folder = |sandbox: &Sandbox, folder: &str| {
         let folder = sandbox.aside(folder);
-        trace(sandbox, &|command| drop(command.current_dir(&folder)))
+        trace(sandbox, &|command| {
+            command.current_dir(&folder);
+        })
     };
     let sandbox = Sandbox::acme();
     assert_eq!(
@@ -131,7 +129,7 @@ fn the_place_changes_nothing() {
     let sandbox = Sandbox::acme();
     let git_dir = sandbox.path(".git");
     let from_outside = trace(&sandbox, &|command| {
-        drop(command.current_dir("/").env("GIT_DIR", &git_dir))
+        command.current_dir("/").env("GIT_DIR", &git_dir);
     });
     assert_eq!(from_outside, expected, "GIT_DIR");
     let sandbox = Sandbox::acme();

@@ -166,13 +166,9 @@ fn nothing_is_appended_to_a_tip_that_is_broken() {
     let forger = Forger::new(&sandbox);
     for (from, to, code) in [
         ("agent:codex\n\n{", "agent:evil\n\n{", "CHAIN_MALFORMED"),
-        ("\"v1/status\"", "\"v1/status\"", ""),
         ("/v1/status", "/v1/statux", "CHAIN_TAMPERED"),
     ] {
         let text = String::from_utf8(good[7].clone()).unwrap();
-        if from == to {
-            continue;
-        }
         forger.point("main", &forger.write(text.replacen(from, to, 1).as_bytes()));
         let before = sandbox.tip("main");
         assert_eq!(
