@@ -24,7 +24,6 @@ pub(crate) struct Run {
 /// A folder with a repository in `work` and room beside it.
 pub(crate) struct Sandbox {
     folder: TempDir,
-    at: PathBuf,
 }
 
 /// The folder of fixtures.
@@ -74,8 +73,7 @@ impl Sandbox {
             .unwrap();
         fs::create_dir(folder.path().join("home")).unwrap();
         fs::create_dir(folder.path().join("work")).unwrap();
-        let at = folder.path().join("work");
-        Self { folder, at }
+        Self { folder }
     }
 
     /// A repository without commits.
@@ -141,12 +139,6 @@ impl Sandbox {
         copy_folder(other.folder.path(), self.folder.path());
     }
 
-    /// The same sandbox, seen from another folder in it.
-    pub(crate) fn seen_from(mut self, folder: &str) -> Self {
-        self.at = self.aside(folder);
-        self
-    }
-
     /// A path in the work tree; `""` is the work tree.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.aside("work").join(name)
@@ -184,7 +176,7 @@ impl Sandbox {
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
-            .current_dir(&self.at)
+            .current_dir(self.path(""))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.aside("home"))
