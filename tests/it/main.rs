@@ -29,6 +29,7 @@ mod replay;
 mod requests;
 mod reviews;
 mod stream;
+mod sync;
 mod tamper;
 mod vectors;
 mod verify;
