@@ -191,11 +191,8 @@ impl Remote {
             {
                 Pushed::Raced
             }
-            Some((_, answer)) => Pushed::Refused(
-                self.failed("did not accept the event", &output)
-                    .detail("answer", answer),
-            ),
-            None => Pushed::Refused(self.failed("did not accept the event", &output)),
+            Some((_, answer)) => Pushed::Refused(self.unpushed(&output).detail("answer", answer)),
+            None => Pushed::Refused(self.unpushed(&output)),
         }
     }
 
@@ -223,6 +220,11 @@ impl Remote {
             Refusal::new(Code::GitError, format!("cannot run `git`: {error}"))
                 .next("install git, or put it on the PATH")
         })
+    }
+
+    fn unpushed(&self, output: &Output) -> Refusal {
+        self.failed("did not accept the event", output)
+            .next("do what `git` says in the details, then run the command again; nothing was lost")
     }
 
     fn failed(&self, what: &str, output: &Output) -> Refusal {
