@@ -43,11 +43,14 @@ pub(crate) struct Remote {
     git_dir: PathBuf,
 }
 
-/// Why a push was not taken.
-pub(crate) struct Unpushed {
-    pub(crate) refusal: Refusal,
-    /// Another writer may have been faster.
-    pub(crate) raced: bool,
+/// What a remote answered to a push.
+pub(crate) enum Pushed {
+    /// This very push moved the ref.
+    Accepted,
+    /// Another writer was faster, if only with the same event: equal events of two writers are one commit.
+    Raced,
+    /// The remote refused, or its answer did not arrive.
+    Refused(Refusal),
 }
 
 impl Remote {
@@ -135,51 +138,62 @@ impl Remote {
         Ok(())
     }
 
-    /// Asks the remote to move a ref forward to a commit; a ref that would not move forward stays.
+    /// Asks the remote to move a ref from `expected` (`None`: it is not there) to a commit that follows it.
     ///
-    /// # Errors
-    /// Why it did not, as far as `git` knows: the answer to a push that was taken may be lost on the way back.
-    pub(crate) fn push(&self, commit: CommitId, reference: &str) -> Result<(), Unpushed> {
+    /// The rule of fast-forwards is not enough: where another writer's first event equals ours, ours are its
+    /// continuation. The lease demands the very commit that ours were derived from. It also lifts the rule, so that
+    /// INVARIANT: the caller has seen that the commit follows `expected`. Only the answer that the ref was moved counts:
+    /// a ref that is there already was another's push.
+    pub(crate) fn push(
+        &self,
+        reference: &str,
+        expected: Option<CommitId>,
+        commit: CommitId,
+    ) -> Pushed {
+        const RACES: &[&str] = &[
+            "lock",
+            "failed to update ref",
+            "incorrect old value",
+            "already exists",
+        ];
         let update = format!("{commit}:{reference}");
-        let output = self
-            .git([
-                "push",
-                "--porcelain",
-                "--no-follow-tags",
-                "--recurse-submodules=no",
-                "--",
-                &self.name,
-                &update,
-            ])
-            .map_err(|refusal| Unpushed {
-                refusal,
-                raced: false,
-            })?;
-        if output.status.success() {
-            return Ok(());
-        }
+        let expected = expected.map(|id| id.to_string()).unwrap_or_default();
+        let lease = format!("--force-with-lease={reference}:{expected}");
+        let output = match self.git([
+            "push",
+            "--porcelain",
+            &lease,
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+            "--",
+            &self.name,
+            &update,
+        ]) {
+            Ok(output) => output,
+            Err(refusal) => return Pushed::Refused(refusal),
+        };
         let text = String::from_utf8_lossy(&output.stdout);
-        let line = text.lines().find_map(|line| line.strip_prefix("!\t"));
-        let answer = line
-            .and_then(|line| line.split('\t').nth(1))
-            .unwrap_or_default();
-        // What `git push` itself rejects does not follow the ref's newest commit; the other words are those of a
-        // remote where another push held or moved the ref.
-        let raced = answer.starts_with("[rejected]")
-            || (answer.starts_with("[remote rejected]")
-                && [
-                    "lock",
-                    "failed to update ref",
-                    "incorrect old value",
-                    "already exists",
-                ]
-                .iter()
-                .any(|word| answer.contains(word)));
-        let mut refusal = self.failed("did not accept the event", &output);
-        if !answer.is_empty() {
-            refusal = refusal.detail("answer", answer);
+        // A flag, the two refs and an answer, between tabs.
+        let found = text.lines().find_map(|line| {
+            let (flag, rest) = line.split_once('\t')?;
+            let (refs, answer) = rest.split_once('\t')?;
+            (refs == update).then_some((flag, answer))
+        });
+        match found {
+            Some((" " | "*", _)) if output.status.success() => Pushed::Accepted,
+            Some(("=", _)) => Pushed::Raced,
+            // `git push` itself rejects where the ref is not at the expected commit; the other words are those of a
+            // remote where another push held or moved the ref.
+            Some(("!", answer))
+                if answer.starts_with("[rejected]")
+                    || (answer.starts_with("[remote rejected]")
+                        && RACES.iter().any(|word| answer.contains(word))) =>
+            {
+                Pushed::Raced
+            }
+            Some((_, answer)) => Pushed::Refused(self.unpushed(&output).detail("answer", answer)),
+            None => Pushed::Refused(self.unpushed(&output)),
         }
-        Err(Unpushed { refusal, raced })
     }
 
     /// Runs `git` on this repository and waits for its end.
@@ -206,6 +220,11 @@ impl Remote {
             Refusal::new(Code::GitError, format!("cannot run `git`: {error}"))
                 .next("install git, or put it on the PATH")
         })
+    }
+
+    fn unpushed(&self, output: &Output) -> Refusal {
+        self.failed("did not accept the event", output)
+            .next("do what `git` says in the details, then run the command again; nothing was lost")
     }
 
     fn failed(&self, what: &str, output: &Output) -> Refusal {

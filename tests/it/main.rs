@@ -34,6 +34,7 @@ mod replay;
 mod requests;
 mod reviews;
 mod stream;
+mod sync;
 mod tamper;
 mod vectors;
 mod verify;

@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use super::super::remote::{Remote, Unpushed};
+use super::super::remote::{Pushed, Remote};
 use super::{Stream, TRIES};
 use crate::engine::code::{Code, Refusal};
 use crate::git::{self, CommitId, EventFault};
@@ -165,8 +165,11 @@ impl Stream<'_> {
         Err(self.contention())
     }
 
-    /// Pushes an event that is durable here, then moves the local ref; tells whether the authority took it. `theirs`
-    /// is the authority's newest event as it was seen before.
+    /// Pushes an event that is durable here, then moves the local ref; tells whether the authority took it from this
+    /// very push, onto `theirs`, its newest event as it was seen before.
+    ///
+    /// Where the answer is lost on the way back, an event that is then there may be another writer's equal one, so that
+    /// it does not count as this one's: a use is refused rather than had twice.
     ///
     /// # Errors
     /// `GIT_ERROR` where the authority refuses, or cannot be reached; it is then the judge of what it took.
@@ -177,40 +180,20 @@ impl Stream<'_> {
         ours: Option<CommitId>,
         new: CommitId,
     ) -> Result<bool, Refusal> {
-        if let Err(unpushed) = remote.push(new, self.reference.name())
-            && !self.was_taken(remote, theirs, new, unpushed)?
+        let name = self.reference.name();
+        if let Some(theirs) = theirs
+            && self.common(new, theirs)? != Some(theirs)
         {
             return Ok(false);
+        }
+        match remote.push(name, theirs, new) {
+            Pushed::Accepted => {}
+            Pushed::Refused(refusal) if remote.tip(name)? == theirs => return Err(refusal),
+            Pushed::Raced | Pushed::Refused(_) => return Ok(false),
         }
         self.repository.remember_at_authority(&self.id, new);
         self.settle(ours, new)?;
         Ok(true)
-    }
-
-    /// Finds out whether the authority took an event all the same, or another writer was faster.
-    fn was_taken(
-        &self,
-        remote: &Remote,
-        before: Option<CommitId>,
-        new: CommitId,
-        unpushed: Unpushed,
-    ) -> Result<bool, Refusal> {
-        let name = self.reference.name();
-        let now = remote.tip(name)?;
-        if now == before {
-            return if unpushed.raced {
-                Ok(false)
-            } else {
-                Err(unpushed.refusal)
-            };
-        }
-        let Some(now) = now else {
-            return Err(self.lost_at(remote));
-        };
-        if !self.is_here(now) {
-            remote.fetch(&[name])?;
-        }
-        Ok(self.common(new, now)? == Some(new))
     }
 
     /// Moves the local ref to an event that the authority took. What another process of this repository did to the
