@@ -112,6 +112,21 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(|(number, line)| (number + 1, line))
 }
 
+/// The source files, by path below `src`, with their text.
+fn sources() -> Vec<(String, String)> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let rust = |name: &String| Path::new(name).extension().is_some_and(|kind| kind == "rs");
+    let read = |name: String| {
+        let text = fs::read_to_string(source.join(&name)).unwrap();
+        (name, text)
+    };
+    files_below(&source)
+        .into_iter()
+        .filter(rust)
+        .map(read)
+        .collect()
+}
+
 fn is_test(name: &str) -> bool {
     let tests = |part: &str| ["tests", "tests.rs", "testing.rs", "vectors.rs"].contains(&part);
     name.split('/').any(tests)
@@ -119,13 +134,11 @@ fn is_test(name: &str) -> bool {
 
 #[test]
 fn nothing_is_imported_where_it_does_not_belong() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
-    for name in files_below(&source) {
-        if !name.ends_with(".rs") || is_test(&name) {
+    for (name, text) in sources() {
+        if is_test(&name) {
             continue;
         }
-        let text = fs::read_to_string(source.join(&name)).unwrap();
         let text = text.split("\n#[cfg(test)]\n").next().unwrap();
         for rule in RULES {
             let excepted = rule.except.iter().any(|part| name.starts_with(part));
@@ -154,14 +167,8 @@ fn a_forbidden_import_is_found() {
 
 #[test]
 fn every_module_says_what_it_is() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for name in files_below(&source) {
-        if name.ends_with(".rs") {
-            let text = fs::read_to_string(source.join(&name)).unwrap();
-            assert!(
-                text.starts_with("//! "),
-                "src/{name} begins without a module comment"
-            );
-        }
+    for (name, text) in sources() {
+        let told = text.starts_with("//! ");
+        assert!(told, "src/{name} begins without a module comment");
     }
 }

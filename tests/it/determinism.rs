@@ -8,6 +8,9 @@ use crate::sandbox::{Sandbox, copy_folder};
 /// What is compared: everything that is printed, and the id of the newest commit.
 type Trace = Vec<String>;
 
+/// A name, and what makes a command run otherwise.
+type Variant = (&'static str, fn(&Sandbox, &mut Command));
+
 /// Issues, uses, verifies and replays; `prepare` makes each command run elsewhere or otherwise.
 fn trace(sandbox: &Sandbox, prepare: &dyn Fn(&mut Command)) -> Trace {
     let run = |arguments: &[&str]| {
@@ -52,7 +55,6 @@ fn trace(sandbox: &Sandbox, prepare: &dyn Fn(&mut Command)) -> Trace {
 #[test]
 fn the_environment_changes_nothing() {
     let expected = trace(&Sandbox::acme(), &|_| {});
-    type Variant = (&'static str, fn(&Sandbox, &mut Command));
     let variants: [Variant; 6] = [
         ("time zone", |_, command| {
             command.env("TZ", "Pacific/Kiritimati");

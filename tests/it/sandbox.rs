@@ -117,7 +117,7 @@ impl Sandbox {
         })
     }
 
-    fn copy_of(name: &'static str, make: impl FnOnce(&Self)) -> Self {
+    fn copy_of(name: &'static str, build: impl FnOnce(&Self)) -> Self {
         static MADE: OnceLock<Mutex<BTreeMap<&'static str, Sandbox>>> = OnceLock::new();
         let made = MADE.get_or_init(Mutex::default);
         let copy = |from: &Self| {
@@ -129,7 +129,7 @@ impl Sandbox {
             return copy(original);
         }
         let original = Self::empty();
-        make(&original);
+        build(&original);
         let sandbox = copy(&original);
         made.lock().unwrap().entry(name).or_insert(original);
         sandbox

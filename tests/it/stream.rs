@@ -59,13 +59,13 @@ fn a_subject_is_printable_ascii_of_at_most_200_bytes() {
         sandbox.issue("odd");
     }
     let log = sandbox.git(&["log", "--format=%s", "-2", "refs/permit/streams/main"]);
-    let (long, odd) = log.split_once('\n').unwrap();
+    let (cut, odd) = log.split_once('\n').unwrap();
     assert_eq!(
         odd,
         "permit.issued #1 allow tool:fs.read agent:\\u{202e}zo\\u{eb}"
     );
-    assert_eq!(long.len(), 200);
-    assert!(long.ends_with("\\u{e9}\\u{e9}\\u"), "{long}");
+    assert_eq!(cut.len(), 200);
+    assert!(cut.ends_with("\\u{e9}\\u{e9}\\u"), "{cut}");
     sandbox.ok(&["verify-chain"]);
     sandbox.ok(&["replay"]);
 }

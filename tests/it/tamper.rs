@@ -255,7 +255,7 @@ fn files_dropped_renamed_exchanged_in_a_folder() {
     let found = [
         verdict("nothing changed", &|_| {}),
         verdict("other files beside", &|folder| {
-            fs::write(folder.join("README"), "x").unwrap()
+            fs::write(folder.join("README"), "x").unwrap();
         }),
         verdict("the first is gone", &remove(file(0))),
         verdict("one in the middle is gone", &remove(file(1))),
@@ -282,7 +282,7 @@ fn files_dropped_renamed_exchanged_in_a_folder() {
             fs::write(folder.join(file(1)), bytes).unwrap();
         }),
         verdict("an empty file", &|folder| {
-            fs::write(folder.join(file(1)), "").unwrap()
+            fs::write(folder.join(file(1)), "").unwrap();
         }),
         verdict("a folder in its place", &|folder| {
             fs::remove_file(folder.join(file(1))).unwrap();
@@ -359,6 +359,7 @@ fn bytes_flipped_in_the_artifact_of_a_commit() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of forms")]
 fn commits_of_another_form() {
     let sandbox = short();
     let good = forge::commits(&sandbox, "main");

@@ -75,7 +75,9 @@ fn set(document: &mut Value, pointer: &str, value: Value) {
     match document.pointer_mut(parent).unwrap() {
         Value::Array(items) => items[key.parse::<usize>().unwrap()] = value,
         Value::Object(members) => drop(members.insert(key.to_owned(), value)),
-        other => panic!("{other} has no member {key}"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            panic!("nothing holds {pointer}")
+        }
     }
 }
 
