@@ -43,7 +43,7 @@ fn steps(page: &str) -> Vec<Step> {
 }
 
 /// The sections of the README that begin in a shell of their own, each run by a test of its own.
-const APART: [&str; 2] = ["## Reviews", "## Human Agency Protocol"];
+const APART: [&str; 3] = ["## Reviews", "## Human Agency Protocol", "## Enforcement"];
 
 /// The README's section whose heading begins like this.
 pub(crate) fn section(heading: &str) -> String {

@@ -3,4 +3,5 @@
 mod classes;
 mod modes;
 mod streams;
+mod walkthrough;
 pub(crate) mod world;
