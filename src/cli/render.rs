@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::args::Format;
 use super::outcome::Outcome;
-use crate::engine::code::{Code, Refusal};
+use crate::engine::code::{Class, Refusal};
 
 /// Good news.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -71,7 +71,7 @@ pub(crate) fn render(outcome: &Outcome, format: Format) -> u8 {
 
 /// The three fixed parts of an error: what happened, what was found, what to do.
 fn explain(refusal: &Refusal) -> String {
-    let word = if refusal.code == Code::ReviewMissing {
+    let word = if refusal.class() == Class::Pending {
         "pending"
     } else {
         "error"

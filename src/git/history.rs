@@ -96,22 +96,18 @@ impl Repository {
         let Some(blob) = regular_file(&at, path)? else {
             return Ok(None);
         };
-        loop {
-            let commit = self.read_commit(at.commit())?;
-            let parent = commit.parents.first().copied();
-            if let Some(parent) = parent {
-                let before = self.snapshot(parent)?;
-                if same_top(&at, &before, path)? || regular_file(&before, path)? == Some(blob) {
-                    at = before;
-                    continue;
-                }
+        while let Some(parent) = at.first_parent() {
+            let before = self.snapshot(parent)?;
+            if !same_top(&at, &before, path)? && regular_file(&before, path)? != Some(blob) {
+                break;
             }
-            return Ok(Some(Introduction {
-                commit: commit.id,
-                parent,
-                time: commit.committer_time,
-            }));
+            at = before;
         }
+        Ok(Some(Introduction {
+            commit: at.commit(),
+            parent: at.first_parent(),
+            time: at.committer_time(),
+        }))
     }
 
     /// Tells whether a commit, or any on its first-parent chain, ever had anything at a path.
@@ -119,14 +115,10 @@ impl Repository {
     /// # Errors
     /// [`Error::Missing`] where the walk leaves what the repository holds before the path was met, and [`Error::Corrupt`].
     pub fn ever_held(&self, from: CommitId, path: &str) -> Result<bool> {
-        let mut after: Option<Snapshot<'_>> = None;
-        for commit in self.first_parents(from) {
-            let at = self.snapshot(commit?)?;
-            let unchanged = after
-                .as_ref()
-                .map(|after| same_top(after, &at, path))
-                .transpose()?;
-            if unchanged != Some(true) {
+        let mut at = self.snapshot(from)?;
+        let mut unchanged = false;
+        loop {
+            if !unchanged {
                 match at.entry(path) {
                     Ok(None) => {}
                     // What stands in the way of the path is no proof that nothing was there.
@@ -134,9 +126,13 @@ impl Repository {
                     Err(other) => return Err(other),
                 }
             }
-            after = Some(at);
+            let Some(parent) = at.first_parent() else {
+                return Ok(false);
+            };
+            let before = self.snapshot(parent)?;
+            unchanged = same_top(&at, &before, path)?;
+            at = before;
         }
-        Ok(false)
     }
 }
 

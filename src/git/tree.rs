@@ -13,6 +13,8 @@ use super::{
 pub struct Snapshot<'r> {
     repository: &'r Repository,
     commit: CommitId,
+    first_parent: Option<CommitId>,
+    committer_time: i64,
     tree: ObjectId,
     /// Trees that were read already, by id.
     trees: RefCell<BTreeMap<ObjectId, Rc<[Entry]>>>,
@@ -45,6 +47,8 @@ impl<'r> Snapshot<'r> {
         Self {
             repository,
             commit: commit.id,
+            first_parent: commit.parents.first().copied(),
+            committer_time: commit.committer_time,
             tree: commit.tree,
             trees: RefCell::default(),
         }
@@ -54,6 +58,18 @@ impl<'r> Snapshot<'r> {
     #[must_use]
     pub fn commit(&self) -> CommitId {
         self.commit
+    }
+
+    /// Returns the commit's first parent; none where it is a root.
+    #[must_use]
+    pub fn first_parent(&self) -> Option<CommitId> {
+        self.first_parent
+    }
+
+    /// Returns the commit's committer time, in seconds since 1970.
+    #[must_use]
+    pub fn committer_time(&self) -> i64 {
+        self.committer_time
     }
 
     /// Returns the commit's root tree.

@@ -14,7 +14,7 @@ use crate::engine::evaluate::{Decision, ReviewNeed, evaluate};
 use crate::engine::policy::ReviewType;
 use crate::engine::request::{MAX_REQUEST, Request};
 use crate::engine::review::{
-    Anchor, Artifact, Condition, Draft, Manifest, Reviewer, Scope, scope_address,
+    Anchor, Artifact, Condition, Draft, Manifest, PrincipalKind, Reviewer, Scope, scope_address,
 };
 
 pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Refusal> {
@@ -36,6 +36,9 @@ pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Re
             "a review of type `{}` asks for attestations of the profile `{}`, not for signatures",
             need.review_type, attestations.profile
         )));
+    }
+    if !args.test_scope {
+        refuse_programs(args)?;
     }
     let artifact = draft(session, args, &request, &need)?;
     let path = need.path();
@@ -61,7 +64,7 @@ pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Re
         .field("anchor", &document.anchor)
         .next(next)
         .text(text);
-    outcome.warnings = warnings(root, &governed, &artifact)?;
+    outcome.warnings = warnings(root, &governed, &artifact, need.asks)?;
     Ok(outcome)
 }
 
@@ -121,6 +124,27 @@ fn draft(
     })
 }
 
+/// Refuses a review that no human stands behind; only for tests one can be made.
+fn refuse_programs(args: &ReviewNewArgs) -> Result<(), Refusal> {
+    let is_program = |id: &&String| {
+        matches!(
+            PrincipalKind::of_id(id),
+            Some(PrincipalKind::AutomatedAgent | PrincipalKind::Service)
+        )
+    };
+    match [&args.reviewer]
+        .into_iter()
+        .chain(&args.cross_signers)
+        .find(is_program)
+    {
+        None => Ok(()),
+        Some(id) => Err(Refusal::new(
+            Code::ReviewAgentForbidden,
+            format!("`{id}` is neither a human nor an organization"),
+        )),
+    }
+}
+
 /// Refuses to overwrite a file that no commit holds.
 fn refuse_to_lose(root: &Path, path: &str, governed: &Governed<'_>) -> Result<(), Refusal> {
     let Ok(present) = std::fs::read(root.join(path)) else {
@@ -140,9 +164,23 @@ fn warnings(
     root: &Path,
     governed: &Governed<'_>,
     artifact: &Artifact,
+    asks: &ReviewType,
 ) -> Result<Vec<String>, Refusal> {
     let document = artifact.document();
     let mut warnings = Vec::new();
+    let humans = document
+        .cross_signers
+        .iter()
+        .filter(|id| PrincipalKind::of_id(id) == Some(PrincipalKind::Human))
+        .count();
+    if let ReviewType::Signers(terms) = asks {
+        let asked = terms.min_cross_signers.max(2);
+        if u32::try_from(humans).is_ok_and(|humans| humans < asked) {
+            warnings.push(format!(
+                "{asked} distinct humans have to sign, and {humans} are listed"
+            ));
+        }
+    }
     let manifest = Manifest::path_of(document.manifest_envelope_id);
     let committed = governed.snapshot.file(&manifest, MAX_GOVERNED);
     let committed = committed.map_err(fault::governed(Code::InvalidManifest))?;

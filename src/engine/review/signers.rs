@@ -4,7 +4,8 @@
 //! appointed themselves (`SELF_APPOINTMENT`); somebody who is only in the first is known no longer
 //! (`PRINCIPAL_UNKNOWN`). The same with a key: only in the second `SELF_APPOINTMENT`, only in the first
 //! `PRINCIPAL_REVOKED`, in neither it is not this principal's (`REVIEW_SIGNATURE_INVALID`). A listed signer who has not
-//! signed yet is no false signature: the rules that count say so.
+//! signed yet is no false signature: the rules that count say so. An organization may sign, as the reviewer or beside
+//! one, and never counts as a human.
 
 use std::collections::BTreeSet;
 

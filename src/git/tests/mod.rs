@@ -5,6 +5,7 @@
 )]
 mod appending;
 mod comparing;
+mod introduction;
 mod opening;
 mod reading;
 

@@ -218,6 +218,41 @@ fn new_review_asks_for_a_request_that_needs_one() {
 }
 
 #[test]
+fn no_agent_is_written_into_a_production_review() {
+    let ledger = Ledger::new();
+    let new = |reviewer: &str, signer: &str| {
+        let manifest = "ab".repeat(32);
+        let arguments = [
+            "review",
+            "new",
+            "--request",
+            "../request.json",
+            "--verdict",
+            "approve",
+            "--role",
+            "council",
+            "--reviewer",
+            reviewer,
+            "--cross-signer",
+            signer,
+            "--manifest",
+            &manifest,
+        ];
+        ledger.sandbox.json(&arguments)
+    };
+    for (reviewer, signer) in [("agent:codex", "human:bo"), ("human:ana", "service:ci")] {
+        let (exit, refused) = new(reviewer, signer);
+        assert_eq!(
+            (exit, text(&refused["reason"])),
+            (5, "REVIEW_AGENT_FORBIDDEN".to_owned())
+        );
+    }
+    // Too few humans and a manifest that is nowhere can still be put right.
+    let (exit, made) = new("human:ana", "human:ana");
+    assert_eq!((exit, made["warnings"].as_array().unwrap().len()), (0, 2));
+}
+
+#[test]
 fn what_the_test_builder_makes_never_passes() {
     let ledger = Ledger::new();
     let (_, made) = ledger.sandbox.json(&[

@@ -208,3 +208,22 @@ fn replace_refs_do_not_bring_in_another_past() {
     sandbox.git(&["replace", &head, &second]);
     ledger.refused(5, "SELF_APPOINTMENT", "a replaced commit");
 }
+
+#[test]
+fn nothing_older_than_the_commit_before_the_artifact_is_read() {
+    let ledger = Ledger::new();
+    let sandbox = &ledger.sandbox;
+    let root = sandbox.git(&["rev-parse", "HEAD"]);
+    sandbox.write("x", "x");
+    sandbox.commit();
+    ledger.commit();
+    for number in 0..3 {
+        sandbox.write("x", format!("{number}"));
+        sandbox.commit();
+    }
+    let (folder, name) = root.split_at(2);
+    let object = sandbox.root().join(".git/objects").join(folder).join(name);
+    std::fs::remove_file(object).unwrap();
+    ledger.issue_permit();
+    assert_eq!(ledger.verify(), (0, "OK".to_owned()));
+}
