@@ -8,7 +8,9 @@ use clap::{
     ValueEnum,
 };
 
+use super::guard::args::GuardVerb;
 use super::hap::HapVerb;
+use super::request::RequestVerb;
 use super::review_args::{ManifestVerb, ReviewVerb};
 use crate::engine::code::Code;
 
@@ -76,6 +78,8 @@ pub(crate) enum Verb {
     /// Verify a stream's hashes, links, bytes and commits
     #[command(visible_alias = "chain-check")]
     VerifyChain(VerifyChainArgs),
+    /// Fetch streams from the authority and push them to it, forward only
+    Sync(SyncArgs),
     /// Print the newest point of a stream, to keep where nobody can rewrite it
     Checkpoint(StreamChoice),
     /// Show each permit and review of a stream with its state
@@ -87,10 +91,16 @@ pub(crate) enum Verb {
     /// The Human Agency Protocol: the right humans, bound to the exact commit
     #[command(subcommand)]
     Hap(HapVerb),
+    /// Judge pushes at the receive boundary: hook, check in CI, plan, report
+    #[command(subcommand)]
+    Guard(GuardVerb),
     /// Write a JSON object in its canonical form
     Canonicalize(FileArg),
     /// Hash a JSON object under a domain
     Hash(HashArgs),
+    /// Record proposed actions before anything runs
+    #[command(subcommand)]
+    Request(RequestVerb),
     /// Explain a reason code: cause, and what to do
     Explain(ExplainArgs),
     /// Print the JSON Schema of a document
@@ -149,6 +159,16 @@ pub(crate) struct ExportTarget {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SyncArgs {
+    /// Only this stream
+    #[arg(long, value_name = "ID")]
+    pub(crate) stream: Option<String>,
+    /// Every stream, here and at the authority; the default
+    #[arg(long, conflicts_with = "stream")]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct StreamChoice {
     /// The stream
     #[arg(long, value_name = "ID", default_value = "main")]
@@ -156,7 +176,7 @@ pub(crate) struct StreamChoice {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["request", "batch"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["request", "batch", "execution_request"]))]
 pub(crate) struct IssueArgs {
     /// The request; `-` is standard input
     #[arg(long, value_name = "FILE")]
@@ -164,6 +184,9 @@ pub(crate) struct IssueArgs {
     /// Requests, one a line; `-` is standard input; results are JSON Lines
     #[arg(long, value_name = "FILE.jsonl")]
     pub(crate) batch: Option<PathBuf>,
+    /// The governed execution request whose action is to be permitted
+    #[arg(long, value_name = "ID")]
+    pub(crate) execution_request: Option<String>,
     /// Append all of a batch or nothing
     #[arg(long, requires = "batch")]
     pub(crate) atomic: bool,

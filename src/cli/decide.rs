@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::ledger::Entry;
 use super::session::{Governed, Session};
 use super::stream::Stream;
+use super::walk::Facts;
 use crate::engine::canonical::Value;
 use crate::engine::chain::{SealedEvent, Tip};
 use crate::engine::code::{Code, Refusal};
@@ -70,6 +71,7 @@ pub(crate) enum Prepared<'a> {
 
 /// A request that waits for its review, and what the ledger holds of it.
 pub(crate) struct Waiting<'a> {
+    session: &'a Session,
     pub(crate) need: ReviewNeed<'a>,
     request: &'a Request,
     pub(crate) entry: Option<Rc<Entry>>,
@@ -96,7 +98,7 @@ pub(crate) fn decide(
 /// # Errors
 /// Why nothing can be granted on any stream.
 pub(crate) fn prepare<'a>(
-    session: &Session,
+    session: &'a Session,
     governed: &'a Governed<'_>,
     request: &'a Request,
 ) -> Result<Prepared<'a>, Undecided> {
@@ -109,6 +111,7 @@ pub(crate) fn prepare<'a>(
             let entry = Entry::load(session, governed, need.review_id)
                 .map_err(|refusal| pending(&need, refusal))?;
             Prepared::Review(Box::new(Waiting {
+                session,
                 need,
                 request,
                 entry,
@@ -137,7 +140,8 @@ impl Waiting<'_> {
             Entry::Malformed(refusal) => return Ok(Some(Judgement::malformed(refusal.clone()))),
             Entry::Case(case) => case,
         };
-        let mut facts = case.facts(place.stream, place.from)?;
+        let document = case.artifact.document();
+        let mut facts = Facts::around(self.session, place.stream, document, place.from)?;
         let derived = place.derived.get(&self.need.review_id);
         facts.issued = facts.issued.saturating_add(derived.copied().unwrap_or(0));
         let expected = Expected {

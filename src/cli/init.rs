@@ -1,4 +1,4 @@
-//! `permit init`: a governance folder to begin with. Never overwrites.
+//! `permit init`: a governance folder to begin with, and streams that a fetch brings. Never overwrites.
 
 use std::path::Path;
 
@@ -6,9 +6,10 @@ use super::args::InitArgs;
 use super::fault;
 use super::files;
 use super::outcome::Outcome;
-use super::render::{DIM, GOOD, paint};
+use super::remote::Remote;
+use super::render::{DIM, GOOD, paint, safe};
 use super::session::Session;
-use super::stream::Stream;
+use super::stream::{STREAMS, Stream};
 use super::stream_command::open_at;
 use crate::engine::code::{Code, Refusal};
 
@@ -35,19 +36,26 @@ pub(crate) fn run(session: &Session, args: &InitArgs) -> Result<Outcome, Refusal
     scaffold("governance/policy/permit.policy.json", POLICY, has_policy)?;
     scaffold("governance/README.md", README, false)?;
     let stream = Stream::new(session, &args.stream)?;
-    let next = match session.govern("HEAD") {
-        Ok(governed) => match open_at(session, &stream, &governed) {
+    let configured = fetch_streams(session)?;
+    let elsewhere = if stream.tip_commit()?.is_none() {
+        held_by(session, &stream)
+    } else {
+        Elsewhere::default()
+    };
+    let next = match (session.govern("HEAD"), elsewhere.holder) {
+        (Ok(_), Some(holder)) => format!("bring the stream from the remote: git fetch {holder}"),
+        (Ok(governed), None) => match open_at(session, &stream, &governed) {
             Ok(at) => {
-                created.push(format!("refs/permit/streams/{}", at.tip.stream_id));
+                created.push(format!("{STREAMS}{}", at.tip.stream_id));
                 "permit issue --request FILE".to_owned()
             }
             Err(refusal) if refusal.code == Code::StreamExists => {
-                kept.push(format!("refs/permit/streams/{}", stream.id));
+                kept.push(stream.reference().to_owned());
                 "permit issue --request FILE".to_owned()
             }
             Err(refusal) => return Err(refusal),
         },
-        Err(_) => format!(
+        (Err(_), _) => format!(
             "edit governance/policy/permit.policy.json, commit it, then run `permit stream open {}`",
             stream.id
         ),
@@ -59,11 +67,76 @@ pub(crate) fn run(session: &Session, args: &InitArgs) -> Result<Outcome, Refusal
     for path in &kept {
         text.push_str(&format!("{} {path}\n", paint(DIM, "kept   ")));
     }
-    Ok(Outcome::ok("init")
+    for line in &configured {
+        text.push_str(&format!("{} {}\n", paint(GOOD, "set    "), safe(line)));
+    }
+    let mut outcome = Outcome::ok("init")
         .field("created", created)
         .field("kept", kept)
+        .field("configured", configured)
         .next(next)
-        .text(text))
+        .text(text);
+    outcome.warnings = elsewhere.warnings;
+    Ok(outcome)
+}
+
+/// Makes `git fetch` bring the streams of every remote, forward only, and keep those that the remote lacks; returns
+/// the lines that were added to the repository's own configuration.
+///
+/// A plain clone fetches branches and tags only. With `fetch.prune` a fetch would delete every stream that the remote
+/// does not hold (yet), so that it is switched off where nothing is said of the remote itself.
+fn fetch_streams(session: &Session) -> Result<Vec<String>, Refusal> {
+    let repository = &session.repository;
+    let mut added = Vec::new();
+    for name in repository.remotes()? {
+        let key = format!("remote.{name}.fetch");
+        let covered = repository.config_strings(&key)?.iter().any(|spec| {
+            let from = spec.trim_start_matches('+').split(':').next();
+            matches!(
+                from,
+                Some("refs/*" | "refs/permit/*" | "refs/permit/streams/*")
+            )
+        });
+        let prune = format!("remote.{name}.prune");
+        let silent = repository.config_strings(&prune)?.is_empty();
+        let lines = [
+            (!covered).then(|| (key, format!("{STREAMS}*:{STREAMS}*"))),
+            silent.then(|| (prune, "false".to_owned())),
+        ];
+        for (key, value) in lines.into_iter().flatten() {
+            repository.add_config(&key, &value)?;
+            added.push(format!("{key}={value}"));
+        }
+    }
+    Ok(added)
+}
+
+/// Which remote holds a stream that is not here, as far as the remotes answer.
+#[derive(Default)]
+struct Elsewhere {
+    holder: Option<String>,
+    warnings: Vec<String>,
+}
+
+/// Asks the remotes for a stream, so that a fresh clone does not open a second one of the same name.
+fn held_by(session: &Session, stream: &Stream<'_>) -> Elsewhere {
+    let mut found = Elsewhere::default();
+    for name in session.repository.remotes().unwrap_or_default() {
+        let answer = Remote::named(&session.repository, &name)
+            .and_then(|remote| remote.tip(stream.reference()));
+        match answer {
+            Ok(Some(_)) => {
+                found.holder = Some(name);
+                break;
+            }
+            Ok(None) => {}
+            Err(_) => found.warnings.push(format!(
+                "the remote `{name}` cannot be asked whether it holds the stream `{}`",
+                stream.id
+            )),
+        }
+    }
+    found
 }
 
 fn has_policy(folder: &Path) -> Result<bool, Refusal> {

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use super::args::IssueArgs;
 use super::decide::{Place, Prepared, Undecided, check_actor, prepare};
-use super::files;
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use super::session::{Act, Governed, Session, commit_id};
 use super::stream::{At, Stream};
+use super::{files, request};
 use crate::engine::chain::{EventType, SealedEvent, Tip};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::evaluate::Mapping;
+use crate::engine::execution_request::ExecutionRequest;
 use crate::engine::permit::{Expiry, Permit};
 use crate::engine::policy::{Effect, GrantMode};
 use crate::engine::request::{MAX_REQUEST, Request};
@@ -21,16 +23,16 @@ pub(crate) const COMMAND: &str = "issue";
 
 pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusal> {
     session.allow(Act::Supervise)?;
-    let Some(path) = &args.request else {
+    if args.batch.is_some() {
         return super::batch::run(session, args);
-    };
-    let request = Request::parse(&files::read(path, MAX_REQUEST)?)?;
-    check_actor(&request, args.actor.as_deref())?;
-    let governed = session.govern(&args.at)?;
+    }
+    let case = Case::read(session, args)?;
+    let (governed, request) = (&case.governed, &case.request);
+    check_actor(request, args.actor.as_deref())?;
     let stream = Stream::new(session, &args.stream)?;
-    let rollback = rollback(session, &stream, &governed)?;
-    let issued = prepare(session, &governed, &request)
-        .and_then(|prepared| issue(&stream, &governed, &request, &prepared, args.open_stream));
+    let rollback = rollback(session, &stream, governed)?;
+    let issued = prepare(session, governed, request)
+        .and_then(|prepared| issue(&stream, &case, &prepared, args.open_stream));
     let mut outcome = match issued {
         Ok(outcome) => outcome,
         Err(undecided) if undecided.mapping.is_none() => return Err(undecided.refusal),
@@ -39,18 +41,51 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     outcome.set("actor", args.actor.as_deref().unwrap_or("unauthenticated"));
     outcome.set("governed_ref", session.governed_ref());
     outcome.set("governed_commit", governed.sha());
-    outcome.warnings = session.work_tree_warnings(&governed);
+    outcome.warnings = session.work_tree_warnings(governed);
     outcome.warnings.extend(rollback);
     Ok(outcome)
 }
 
+/// What is to be permitted, and the state that it is governed by.
+struct Case<'s> {
+    governed: Governed<'s>,
+    request: Request,
+    /// The record that it is permitted for, if it is.
+    record: Option<ExecutionRequest>,
+}
+
+impl<'s> Case<'s> {
+    fn read(session: &'s Session, args: &IssueArgs) -> Result<Self, Refusal> {
+        let Some(id) = &args.execution_request else {
+            let path = args.request.as_deref().unwrap_or(Path::new("-"));
+            let request = Request::parse(&files::read(path, MAX_REQUEST)?)?;
+            return Ok(Self {
+                governed: session.govern(&args.at)?,
+                request,
+                record: None,
+            });
+        };
+        let governed = session.govern(&args.at)?;
+        let record = request::load(&governed, id)?;
+        request::check_record(session, &governed, &record)?;
+        Ok(Self {
+            governed,
+            request: record.bound_request(),
+            record: Some(record),
+        })
+    }
+}
+
 fn issue(
     stream: &Stream<'_>,
-    governed: &Governed<'_>,
-    request: &Request,
+    case: &Case<'_>,
     prepared: &Prepared<'_>,
     open_stream: bool,
 ) -> Result<Outcome, Undecided> {
+    let (governed, request) = (&case.governed, &case.request);
+    if case.record.is_some() && matches!(prepared, Prepared::Granted(_)) {
+        return Err(request::not_required().into());
+    }
     let mut undecided = None;
     let appended = stream.append(|before| {
         let (mut events, tip) = begin(stream, governed, before, open_stream)?;
@@ -65,6 +100,9 @@ fn issue(
             undecided = Some(why);
             refusal
         })?;
+        if let Some(record) = &case.record {
+            request::approved(record, &decided)?;
+        }
         let (permit, event) = decided.derive(request, &tip, governed)?;
         events.push(event);
         Ok((events, (permit, decided.grant.mapping().clone())))

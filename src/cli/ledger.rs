@@ -1,24 +1,20 @@
 //! The review ledger at a governed commit: loads whatever a review is judged by, and judges nothing itself.
 //!
 //! An artifact says what has to be loaded around it: its manifest, the files that lists, the commit that introduced it,
-//! the table of that commit's first parent, and what stands at its anchor.
+//! and the table of that commit's first parent. What its stream says of it is the business of [`walk`](super::walk).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::fault;
 use super::session::{Governed, MAX_GOVERNED, Session, sha};
-use super::stream::Stream;
-use crate::engine::canonical::Value;
-use crate::engine::chain::{Event, EventType};
+use super::walk::{Facts, Walk};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::{CommitSha, ReviewId, sha256};
-use crate::engine::request::Request;
 use crate::engine::review::{
-    AnchorFact, Artifact, Evidence, Expected, Found, Judgement, MAX_ARTIFACT, Manifest,
-    ManifestFact, Origin, PRINCIPALS_PATH, Principals, Table, judge,
+    Artifact, Evidence, Expected, Found, Judgement, MAX_ARTIFACT, Manifest, ManifestFact, Origin,
+    PRINCIPALS_PATH, Principals, Table, judge,
 };
 use crate::git::{self, CommitId, EntryKind, ObjectId, Snapshot};
 
@@ -31,6 +27,8 @@ pub(crate) struct Memory {
     tables: RefCell<BTreeMap<ObjectId, TableAt>>,
     files: RefCell<BTreeMap<ObjectId, Found>>,
     entries: RefCell<BTreeMap<(CommitId, ReviewId), Rc<Entry>>>,
+    /// Walks of a stream back to the anchor of a review.
+    pub(super) walks: RefCell<BTreeMap<(String, ReviewId), Walk>>,
 }
 
 /// The principals table of one commit.
@@ -62,24 +60,6 @@ pub(crate) struct Case {
     governed: TableAt,
     manifest: ManifestAt,
     origin: Origin,
-}
-
-/// What the stream says around an artifact.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    pub(crate) anchor: AnchorFact,
-    /// How many permits of the review stand after the anchor.
-    pub(crate) issued: u64,
-    /// The request of one of them.
-    pub(crate) request: Option<Request>,
-}
-
-impl Facts {
-    const NONE: Self = Self {
-        anchor: AnchorFact::Missing,
-        issued: 0,
-        request: None,
-    };
 }
 
 impl Entry {
@@ -182,54 +162,6 @@ impl Case {
         };
         judge(&self.artifact, expected, &evidence)
     }
-
-    /// Looks at the anchor and counts the permits of the review after it, going back from a commit of the stream.
-    ///
-    /// Costs the events since the anchor, no more.
-    ///
-    /// # Errors
-    /// `CHAIN_*` where the stream is broken on the way.
-    pub(crate) fn facts(
-        &self,
-        stream: &Stream<'_>,
-        from: Option<CommitId>,
-    ) -> Result<Facts, Refusal> {
-        let anchor = &self.artifact.document().anchor;
-        let mut facts = Facts::NONE;
-        let Some(from) = from.filter(|_| anchor.stream_id == stream.id) else {
-            return Ok(facts);
-        };
-        let id = self.artifact.document().review_id.to_string();
-        let verifier = stream.walk(from, None, |event, _| {
-            if event.sequence == anchor.sequence {
-                facts.anchor = AnchorFact::Event(event.computed_hash);
-            }
-            if event.sequence <= anchor.sequence {
-                return Ok(ControlFlow::Break(()));
-            }
-            if let Some(payload) = issued_for(event, &id) {
-                facts.issued = facts.issued.saturating_add(1);
-                facts.request = payload
-                    .at("request")
-                    .and_then(|request| Request::read(request).ok());
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-        verifier
-            .finish_part()
-            .map_err(|fault| stream.broken(&fault))?;
-        Ok(facts)
-    }
-}
-
-/// The payload of an event that issued a permit of a review.
-fn issued_for<'e>(event: &Event<'e>, review_id: &str) -> Option<Value<'e>> {
-    if event.kind() != Some(EventType::PermitIssued) || !event.payload.contains(review_id) {
-        return None;
-    }
-    let payload = event.payload_value().ok()?;
-    let named = payload.at("permit")?.at("review_ref")?.at("review_id")?;
-    (named.as_str() == Some(review_id)).then_some(payload)
 }
 
 fn malformed(refusal: Refusal) -> Result<Entry, Refusal> {

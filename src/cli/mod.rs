@@ -10,6 +10,7 @@ mod decide;
 mod eval;
 mod fault;
 mod files;
+mod guard;
 mod hap;
 mod init;
 mod issue;
@@ -18,8 +19,10 @@ mod manifest;
 mod meta;
 mod outcome;
 mod progress;
+mod remote;
 mod render;
 mod replay;
+mod request;
 mod review;
 mod review_args;
 mod schema;
@@ -28,8 +31,11 @@ mod simulate;
 mod status;
 mod stream;
 mod stream_command;
+mod sync;
+mod tail;
 mod verify;
 mod verify_chain;
+mod walk;
 
 use std::ffi::OsString;
 
@@ -76,6 +82,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Replay(args) => replay::run(&session(global)?, args),
         Verb::Simulate(args) => simulate::run(&session(global)?, args),
         Verb::Manifest(verb) => manifest::run(&session(global)?, verb),
+        Verb::Request(verb) => request::run(&session(global)?, verb),
         Verb::Review(verb) => review::run(&session(global)?, verb),
         Verb::VerifyChain(args) => {
             let session = verify_chain::needs_repository(args)
@@ -83,6 +90,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
                 .transpose()?;
             verify_chain::run(session.as_ref(), args)
         }
+        Verb::Sync(args) => sync::run(&session(global)?, args),
         Verb::Checkpoint(args) => checkpoint::run(&session(global)?, args),
         Verb::Status(args) => status::status(&session(global)?, args),
         Verb::Show(args) => status::show(&session(global)?, args),
@@ -93,6 +101,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Explain(args) => Ok(meta::explain(args)),
         Verb::Schema(args) => Ok(schema::run(args)),
         Verb::Completions(args) => Ok(meta::completions(args)),
+        Verb::Guard(verb) => guard::run(global, verb),
         Verb::Man => meta::man(),
     }
 }
@@ -109,8 +118,10 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Replay(_) => "replay",
         Verb::Simulate(_) => "simulate",
         Verb::Manifest(_) => "manifest",
+        Verb::Request(_) => "request",
         Verb::Review(_) => "review",
         Verb::VerifyChain(_) => "verify-chain",
+        Verb::Sync(_) => "sync",
         Verb::Checkpoint(_) => "checkpoint",
         Verb::Status(_) => "status",
         Verb::Show(_) => "show",
@@ -121,6 +132,7 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Explain(_) => "explain",
         Verb::Schema(_) => "schema",
         Verb::Completions(_) => "completions",
+        Verb::Guard(verb) => verb.name(),
         Verb::Man => "man",
     }
 }

@@ -92,7 +92,8 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
     Ok(outcome(session, findings, broken))
 }
 
-struct Replay<'s> {
+/// Derives recorded permits of a stream again.
+pub(crate) struct Replay<'s> {
     session: &'s Session,
     stream: &'s Stream<'s>,
     history: Option<History<'s>>,
@@ -102,13 +103,27 @@ struct Replay<'s> {
 }
 
 impl<'s> Replay<'s> {
-    fn new(session: &'s Session, stream: &'s Stream<'s>) -> Result<Self, Refusal> {
+    pub(crate) fn new(session: &'s Session, stream: &'s Stream<'s>) -> Result<Self, Refusal> {
         Ok(Self {
             session,
             stream,
             history: session.governed_history()?,
             governed: BTreeMap::new(),
             later: None,
+        })
+    }
+
+    /// Derives one recorded permit again, for a boundary that lets it in only then.
+    ///
+    /// # Errors
+    /// `REPLAY_MISMATCH`, or what else speaks against the evidence.
+    pub(crate) fn check(&mut self, event: &Event<'_>, commit: CommitId) -> Result<(), Refusal> {
+        let diverged = self.replay(event, commit, &mut Findings::default())?;
+        diverged.map_or(Ok(()), |found| {
+            Err(Refusal::new(
+                found.reason,
+                format!("event {}: {}", found.sequence, found.detail),
+            ))
         })
     }
 

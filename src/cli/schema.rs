@@ -5,6 +5,7 @@ use schemars::schema_for;
 use super::args::SchemaArgs;
 use super::checkpoint::Checkpoint;
 use super::outcome::Outcome;
+use crate::engine::execution_request;
 use crate::engine::hap::{
     attestation, authority, declaration, execution, owners, profile, providers,
     request as hap_request, stream,
@@ -18,6 +19,9 @@ type Maker = fn() -> schemars::Schema;
 
 const SCHEMAS: &[(&str, Maker)] = &[
     ("checkpoint", || schema_for!(Checkpoint)),
+    ("execution_request", || {
+        schema_for!(execution_request::Document)
+    }),
     ("hap-attestation", || schema_for!(attestation::Payload)),
     ("hap-decision", || schema_for!(declaration::Declaration)),
     ("hap-execution-request", || {

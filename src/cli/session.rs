@@ -1,6 +1,6 @@
 //! What every command that needs a repository begins with: the repository, its trust root and its role.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::args::{Format, Global};
 use super::fault;
 use super::ledger::Memory;
+use super::remote::Remote;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
 use crate::engine::policy::Policy;
@@ -23,7 +24,11 @@ const POLICY_FOLDER: &str = "governance/policy";
 pub(crate) struct Session {
     pub(crate) repository: Repository,
     pub(crate) format: Format,
+    /// The repository that accepts events, where it is not this one (enforcement.md).
+    pub(crate) authority: Option<Remote>,
     governed_ref: Option<String>,
+    /// Where a push that is being judged leaves the governed ref.
+    pushed: Cell<Option<CommitId>>,
     role: Role,
     /// Policies that were parsed, by the id of their bytes.
     policies: RefCell<BTreeMap<ObjectId, Rc<Policy>>>,
@@ -75,12 +80,26 @@ pub(crate) fn commit_id(sha: CommitSha) -> CommitId {
 impl Session {
     /// Opens the repository that the arguments, `GIT_DIR` or the working directory name.
     pub(crate) fn open(global: &Global) -> Result<Self, Refusal> {
-        let git_dir = env::var_os("GIT_DIR").map(PathBuf::from);
-        let (start, git_dir) = match &global.repository {
-            Some(path) => (path.as_path(), None),
-            None => (Path::new("."), git_dir.as_deref()),
+        let (start, git_dir) = place(global);
+        Self::of(Repository::open(&start, git_dir.as_deref())?, global)
+    }
+
+    /// Opens the repository while Git receives a push, with the objects of the quarantine that Git names.
+    pub(crate) fn receive(global: &Global) -> Result<Self, Refusal> {
+        let (start, git_dir) = place(global);
+        let Some(quarantine) = env::var_os("GIT_QUARANTINE_PATH").map(PathBuf::from) else {
+            return Self::of(Repository::open(&start, git_dir.as_deref())?, global);
         };
-        let repository = Repository::open(start, git_dir)?;
+        let alternates = env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES").unwrap_or_default();
+        let alternates: Vec<PathBuf> = env::split_paths(&alternates)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect();
+        let repository =
+            Repository::open_quarantined(&start, git_dir.as_deref(), &quarantine, &alternates)?;
+        Self::of(repository, global)
+    }
+
+    fn of(repository: Repository, global: &Global) -> Result<Self, Refusal> {
         let name = match &global.governed_ref {
             Some(name) => Some(name.clone()),
             None => repository.config_string("permit.governedRef")?,
@@ -95,10 +114,13 @@ impl Session {
                     .next("git config permit.role supervisor, or executor, or unset it"));
             }
         };
+        let authority = Remote::configured(&repository)?;
         Ok(Self {
             repository,
+            authority,
             format: global.format,
             governed_ref,
+            pushed: Cell::new(None),
             role,
             policies: RefCell::default(),
             ledger: Memory::default(),
@@ -118,7 +140,11 @@ impl Session {
         let Some(name) = &self.governed_ref else {
             return Ok(None);
         };
-        let tip = self.repository.ref_target(name)?.ok_or_else(|| {
+        let tip = match self.pushed.get() {
+            Some(tip) => Some(tip),
+            None => self.repository.ref_target(name)?,
+        };
+        let tip = tip.ok_or_else(|| {
             Refusal::new(
                 Code::CommitNotGoverned,
                 format!("the governed ref `{name}` does not exist"),
@@ -133,6 +159,11 @@ impl Session {
     /// `COMMIT_NOT_GOVERNED` where the ref does not exist.
     pub(crate) fn governed_history(&self) -> Result<Option<History<'_>>, Refusal> {
         Ok(self.governed_tip()?.map(|tip| self.repository.history(tip)))
+    }
+
+    /// Takes the governed ref to be where a push that is being judged leaves it.
+    pub(crate) fn push_governed(&self, tip: CommitId) {
+        self.pushed.set(Some(tip));
     }
 
     /// Refuses what the repository's role does not cover.
@@ -239,6 +270,17 @@ impl Session {
                 )
             })
             .collect()
+    }
+}
+
+/// Where the arguments, `GIT_DIR` or the working directory place the repository.
+fn place(global: &Global) -> (PathBuf, Option<PathBuf>) {
+    match &global.repository {
+        Some(path) => (path.clone(), None),
+        None => (
+            PathBuf::from("."),
+            env::var_os("GIT_DIR").map(PathBuf::from),
+        ),
     }
 }
 

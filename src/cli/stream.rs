@@ -1,28 +1,35 @@
 //! One audit stream as commands use it: its tip, a walk back from it, and appending what was derived from the tip.
 
+mod authority;
+
 use std::ops::ControlFlow;
 use std::thread;
 use std::time::Duration;
 
 use super::fault;
 use super::progress::Progress;
+use super::remote::Remote;
 use super::session::Session;
 use crate::engine::chain::{Event, Expectation, Fault, Order, SealedEvent, Tip, Verdict, Verifier};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::text::stream_id_fault;
 use crate::git::{self, CommitId, EventFault, Repository, StreamRef, event_commit_bytes};
 
+pub(crate) use authority::Standing;
+
 /// The refs under which streams stand.
 pub(crate) const STREAMS: &str = "refs/permit/streams/";
 
 /// How often an append is derived again on a tip that another writer moved, before `CONTENTION`.
-const TRIES: u32 = 200;
+pub(crate) const TRIES: u32 = 200;
 
 /// A stream of a repository.
 pub(crate) struct Stream<'r> {
     pub(crate) id: String,
     repository: &'r Repository,
     reference: StreamRef<'r>,
+    /// Who has to accept an event before it counts, where that is not this repository.
+    authority: Option<&'r Remote>,
 }
 
 /// The newest event of a stream and the commit that holds it.
@@ -53,6 +60,7 @@ impl<'r> Stream<'r> {
             id: id.to_owned(),
             repository,
             reference: repository.stream(&format!("{STREAMS}{id}"))?,
+            authority: session.authority.as_ref(),
         })
     }
 
@@ -71,6 +79,11 @@ impl<'r> Stream<'r> {
         let Some(commit) = self.tip_commit()? else {
             return Ok(None);
         };
+        self.read_at(commit).map(Some)
+    }
+
+    /// The event of a commit as a tip, whether the ref is there or not. Checks that event and no other.
+    pub(crate) fn read_at(&self, commit: CommitId) -> Result<At, Refusal> {
         let found = self
             .reference
             .read_event(commit)
@@ -88,7 +101,12 @@ impl<'r> Stream<'r> {
             let what = format!("its newest event belongs to the stream `{}`", tip.stream_id);
             return Err(self.chain(Verdict::Tampered, &what));
         }
-        Ok(Some(At { commit, tip }))
+        Ok(At { commit, tip })
+    }
+
+    /// The full name of the ref.
+    pub(crate) fn reference(&self) -> &str {
+        self.reference.name()
     }
 
     /// The newest event's commit, unread.
@@ -168,7 +186,8 @@ impl<'r> Stream<'r> {
         Ok(verifier)
     }
 
-    /// Appends what is derived from the newest event; derives again where another writer was faster.
+    /// Appends what is derived from the newest event; derives again where another writer was faster. Where there is an
+    /// authority, its newest event is the one, and it has accepted what was derived when this returns.
     ///
     /// # Errors
     /// Whatever the derivation refuses; `CONTENTION` where others won every try.
@@ -177,58 +196,87 @@ impl<'r> Stream<'r> {
         mut derive: impl FnMut(Option<&At>) -> Result<(Vec<SealedEvent>, T), Refusal>,
     ) -> Result<Appended<T>, Refusal> {
         for turn in 0..TRIES {
+            let authority = match self.authority {
+                Some(remote) => Some((remote, self.meet(remote)?)),
+                None => None,
+            };
             let before = self.tip()?;
             let (events, derived) = derive(before.as_ref())?;
-            match self.append_once(before, &events) {
-                Ok((at, commits)) => {
-                    let at = at.ok_or_else(|| self.missing())?;
-                    return Ok(Appended {
-                        at,
-                        commits,
-                        derived,
-                    });
+            let Some(last) = events.last() else {
+                return Ok(Appended {
+                    at: before.ok_or_else(|| self.missing())?,
+                    commits: Vec::new(),
+                    derived,
+                });
+            };
+            let tip = before.map(|at| at.commit);
+            let (bytes, commits) = commits_of(tip, &events);
+            let placed = match authority {
+                None => self.place(tip, &bytes)?,
+                Some((remote, theirs)) => {
+                    let new = self.reference.store(tip, &bytes)?;
+                    self.publish(remote, theirs, tip, new)?.then_some(new)
                 }
-                Err(git::Error::Moved) => back_off(turn),
-                Err(other) => return Err(other.into()),
+            };
+            if let Some(commit) = placed {
+                let at = At {
+                    commit,
+                    tip: last.tip(),
+                };
+                return Ok(Appended {
+                    at,
+                    commits,
+                    derived,
+                });
             }
+            self.back_off(turn);
         }
-        Err(Refusal::new(
+        Err(self.contention())
+    }
+
+    /// Appends commits, durably, in one compare-and-swap; nothing where another writer was faster.
+    fn place(
+        &self,
+        tip: Option<CommitId>,
+        commits: &[Vec<u8>],
+    ) -> Result<Option<CommitId>, Refusal> {
+        match self.reference.append(tip, commits) {
+            Ok(commit) => {
+                if tip.is_none() {
+                    self.repository.remember(&self.id, commit);
+                }
+                Ok(Some(commit))
+            }
+            Err(git::Error::Moved) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Makes events durable on a commit, without moving the ref; returns the last one's commit.
+    pub(crate) fn store(&self, tip: CommitId, events: &[SealedEvent]) -> Result<CommitId, Refusal> {
+        Ok(self
+            .reference
+            .store(Some(tip), &commits_of(Some(tip), events).0)?)
+    }
+
+    /// Waits a little longer with every lost try, and not as long as the neighbour does; longer where each try is a
+    /// push.
+    pub(crate) fn back_off(&self, turn: u32) {
+        let spread = std::process::id().wrapping_mul(2_654_435_761) >> 22;
+        let longest = 200_u32.saturating_mul(turn.min(20).saturating_add(1));
+        let wait = longest.saturating_add(spread);
+        let scale = if self.authority.is_some() { 16 } else { 1 };
+        thread::sleep(Duration::from_micros(u64::from(wait.saturating_mul(scale))));
+    }
+
+    pub(crate) fn contention(&self) -> Refusal {
+        Refusal::new(
             Code::Contention,
             format!(
                 "other writers won every one of {TRIES} tries to append to `{}`",
                 self.id
             ),
-        ))
-    }
-
-    /// Appends events, durably, in one compare-and-swap; returns the newest event then and the new commits.
-    fn append_once(
-        &self,
-        before: Option<At>,
-        events: &[SealedEvent],
-    ) -> Result<(Option<At>, Vec<CommitId>), git::Error> {
-        let Some(last) = events.last() else {
-            return Ok((before, Vec::new()));
-        };
-        let tip = before.map(|at| at.commit);
-        let mut parent = tip;
-        let (mut commits, mut ids) = (Vec::new(), Vec::new());
-        for event in events {
-            let bytes = event_commit_bytes(parent, event.sequence(), event.message().as_bytes());
-            let id = git::event_commit_id(&bytes);
-            parent = Some(id);
-            commits.push(bytes);
-            ids.push(id);
-        }
-        let commit = self.reference.append(tip, &commits)?;
-        if tip.is_none() {
-            self.repository.remember(&self.id, commit);
-        }
-        let at = At {
-            commit,
-            tip: last.tip(),
-        };
-        Ok((Some(at), ids))
+        )
     }
 
     /// The artifact bytes of an event whose commit is known.
@@ -302,11 +350,15 @@ impl<'r> Stream<'r> {
     }
 }
 
-/// Waits a little longer with every lost try, and not as long as the neighbour does.
-fn back_off(turn: u32) {
-    let spread = std::process::id().wrapping_mul(2_654_435_761) >> 22;
-    let longest = 200_u32.saturating_mul(turn.min(20).saturating_add(1));
-    thread::sleep(Duration::from_micros(u64::from(
-        longest.saturating_add(spread),
-    )));
+/// The commits of events on a tip: their bytes and their ids.
+fn commits_of(tip: Option<CommitId>, events: &[SealedEvent]) -> (Vec<Vec<u8>>, Vec<CommitId>) {
+    let mut parent = tip;
+    let mut commits = Vec::with_capacity(events.len());
+    for event in events {
+        let bytes = event_commit_bytes(parent, event.sequence(), event.message().as_bytes());
+        let id = git::event_commit_id(&bytes);
+        parent = Some(id);
+        commits.push((bytes, id));
+    }
+    commits.into_iter().unzip()
 }

@@ -27,6 +27,7 @@ pub mod code;
 pub mod digest;
 pub mod enforce;
 pub mod evaluate;
+pub mod execution_request;
 pub mod hap;
 pub mod permit;
 pub mod policy;

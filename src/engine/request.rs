@@ -125,7 +125,11 @@ impl Request {
         Ok(request)
     }
 
-    fn check(&self) -> Result<(), Fault> {
+    /// Checks what the format cannot say.
+    ///
+    /// # Errors
+    /// The part that is empty, too long or holds a control character.
+    pub(super) fn check(&self) -> Result<(), Fault> {
         for (path, text) in [
             ("$.actor_id", &self.actor_id),
             ("$.capability.selector", &self.capability.selector),

@@ -74,14 +74,29 @@ impl Repository {
     /// # Errors
     /// [`Error::Missing`](super::Error::Missing) and [`Error::Corrupt`](super::Error::Corrupt).
     pub fn changed_paths(&self, from: CommitId, to: CommitId) -> Result<Vec<Vec<u8>>> {
-        let (from, to) = (self.snapshot(from)?, self.snapshot(to)?);
+        self.changed_paths_since(Some(from), to)
+    }
+
+    /// The same where there may be nothing before: then every path of the commit is listed.
+    ///
+    /// # Errors
+    /// As [`Repository::changed_paths`].
+    pub fn changed_paths_since(
+        &self,
+        from: Option<CommitId>,
+        to: CommitId,
+    ) -> Result<Vec<Vec<u8>>> {
+        let to = self.snapshot(to)?;
+        let from = from.map(|from| self.snapshot(from)).transpose()?;
         let mut changed = Vec::new();
-        let mut folders = vec![(Vec::new(), Some(from.tree_id()), Some(to.tree_id()))];
+        let before = from.as_ref().map(Snapshot::tree_id);
+        let from = from.as_ref().unwrap_or(&to);
+        let mut folders = vec![(Vec::new(), before, Some(to.tree_id()))];
         while let Some((path, old, new)) = folders.pop() {
             if old == new {
                 continue;
             }
-            let (old, new) = (entries(&from, old)?, entries(&to, new)?);
+            let (old, new) = (entries(from, old)?, entries(&to, new)?);
             for name in old
                 .keys()
                 .chain(new.keys().filter(|name| !old.contains_key(*name)))

@@ -1,4 +1,5 @@
-//! What a repository remembers of its streams: that they existed. Never evidence for a yes (core, section 10).
+//! What a repository remembers of its streams: that they existed, here and at the authority. Never evidence for a yes
+//! (core, section 10).
 use std::{
     fs,
     path::{Component, Path, PathBuf},
@@ -6,12 +7,26 @@ use std::{
 
 use super::{CommitId, Repository, durable};
 
+/// The folder of the streams that existed in this repository.
+const HERE: &str = "permit/streams";
+/// The folder of the streams that the authority was seen to hold.
+const AUTHORITY: &str = "permit/authority";
+
 impl Repository {
     /// Remembers that a stream existed, at best effort: a repository that cannot be written to remembers nothing.
     ///
     /// The tip is written for people to read and never read again.
     pub fn remember(&self, stream_id: &str, tip: CommitId) {
-        let Some(path) = self.memory_path(stream_id) else {
+        self.remember_in(HERE, stream_id, tip);
+    }
+
+    /// Remembers that the authority held a stream, at best effort.
+    pub fn remember_at_authority(&self, stream_id: &str, tip: CommitId) {
+        self.remember_in(AUTHORITY, stream_id, tip);
+    }
+
+    fn remember_in(&self, memory: &str, stream_id: &str, tip: CommitId) {
+        let Some(path) = self.memory_path(memory, stream_id) else {
             return;
         };
         if path.symlink_metadata().is_ok() {
@@ -31,15 +46,25 @@ impl Repository {
     /// Tells whether the stream existed in this repository, as far as it remembers.
     #[must_use]
     pub fn known(&self, stream_id: &str) -> bool {
-        self.memory_path(stream_id)
+        self.remembers(HERE, stream_id)
+    }
+
+    /// Tells whether the authority held the stream, as far as this repository remembers.
+    #[must_use]
+    pub fn known_at_authority(&self, stream_id: &str) -> bool {
+        self.remembers(AUTHORITY, stream_id)
+    }
+
+    fn remembers(&self, memory: &str, stream_id: &str) -> bool {
+        self.memory_path(memory, stream_id)
             .is_some_and(|path| path.symlink_metadata().is_ok())
     }
 
     /// Returns the stream's file; `None` where the id is not one plain file name.
-    fn memory_path(&self, stream_id: &str) -> Option<PathBuf> {
+    fn memory_path(&self, memory: &str, stream_id: &str) -> Option<PathBuf> {
         let mut parts = Path::new(stream_id).components();
         let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == stream_id);
         (plain && !stream_id.starts_with('.'))
-            .then(|| self.common_dir().join("permit/streams").join(stream_id))
+            .then(|| self.common_dir().join(memory).join(stream_id))
     }
 }

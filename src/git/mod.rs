@@ -18,6 +18,7 @@ mod lock;
 mod memory;
 mod objects;
 mod pack;
+mod remotes;
 mod repository;
 mod stream;
 #[cfg(test)]

@@ -299,6 +299,11 @@ impl Repository {
         StreamRef::new(self, ref_name)
     }
 
+    /// Returns libgit2's own repository.
+    pub(super) fn inner(&self) -> &git2::Repository {
+        &self.inner
+    }
+
     /// Returns the object database.
     pub(super) fn odb(&self) -> Result<Odb<'_>> {
         Ok(self.inner.odb()?)

@@ -253,6 +253,21 @@ impl<'r> StreamRef<'r> {
     /// [`Error::Moved`] where the ref is not at `tip`, [`Error::Locked`], [`Error::Io`], [`Error::Corrupt`] where the
     /// commits do not follow each other. The ref is then as it was.
     pub fn append(&self, tip: Option<CommitId>, commits: &[Vec<u8>]) -> Result<CommitId> {
+        if self.tip()? != tip {
+            return Err(Error::Moved);
+        }
+        let new = self.store(tip, commits)?;
+        self.swap(tip, new)?;
+        Ok(new)
+    }
+
+    /// Makes the commits of events durable and moves no ref; returns the last one's id.
+    ///
+    /// `commits` are those of [`StreamRef::append`], the first on `tip`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where the commits do not follow each other, [`Error::Io`].
+    pub fn store(&self, tip: Option<CommitId>, commits: &[Vec<u8>]) -> Result<CommitId> {
         let mut last = tip;
         let mut objects = Vec::with_capacity(commits.len());
         for bytes in commits {
@@ -271,12 +286,17 @@ impl<'r> StreamRef<'r> {
         let new = last
             .filter(|_| !objects.is_empty())
             .ok_or_else(|| Error::Git("there is nothing to append".to_owned()))?;
-        if self.tip()? != tip {
-            return Err(Error::Moved);
-        }
         self.write(&objects)?;
-        lock::swap(self.repository, &self.name, tip, new)?;
         Ok(new)
+    }
+
+    /// Moves the ref from `expected` (`None`: it is not there) to a commit that is stored, durably.
+    ///
+    /// # Errors
+    /// [`Error::Moved`] where the ref is not at `expected`, [`Error::Locked`], [`Error::Io`]. The ref is then as it
+    /// was.
+    pub fn swap(&self, expected: Option<CommitId>, new: CommitId) -> Result<()> {
+        lock::swap(self.repository, &self.name, expected, new)
     }
 
     /// Makes the commits, and the empty tree that they name, durable.

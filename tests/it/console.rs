@@ -59,7 +59,9 @@ pub(crate) fn run(page: &str, shell: impl FnOnce(&str) -> String) {
         let mut found = Vec::new();
         let exit = loop {
             let line = lines.next().unwrap_or_else(|| panic!("{place}: {found:?}"));
-            if let Some(exit) = line.strip_prefix(MARK) {
+            if let Some((last, exit)) = line.split_once(MARK) {
+                // What was printed last may lack its line feed.
+                found.extend((!last.is_empty()).then_some(last));
                 break exit.trim().parse::<i32>().unwrap();
             }
             found.push(line);

@@ -1,5 +1,8 @@
-//! The built binary on real repositories.
-
+//! The built binary, driven as users drive it, in sealed sandboxes.
+//!
+//! One test binary, so that the crate is linked once. A snapshot holds exit code, standard output and standard error
+//! of one call; all ids in it are real, because nothing that `permit` writes depends on the clock or the machine.
+//! After a change that is meant to be seen: `INSTA_UPDATE=always cargo test --test it`, then read the difference.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -10,5 +13,17 @@
 )]
 
 mod console;
+mod forge;
+mod sandbox;
+
+mod codes;
+mod guard;
 mod hap;
+mod help;
+mod issue;
+mod readme;
 mod reviews;
+mod stream;
+mod tamper;
+mod vectors;
+mod verify;

@@ -4,18 +4,21 @@
 //! the governed commit, or in a permit that the review has already yielded; where none of these has it, the rules that
 //! need it stay unchecked, and every other one is judged.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::super::ledger::{Case, Entry, Facts};
+use super::super::decide::Place;
+use super::super::ledger::{Case, Entry};
 use super::super::session::{Governed, MAX_GOVERNED, Session};
 use super::super::stream::Stream;
+use super::super::walk::Facts;
 use crate::engine::canonical::{self, Value};
 use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::digest::Fingerprint;
 use crate::engine::evaluate::{Decision, evaluate};
 use crate::engine::request::Request;
 use crate::engine::review::{Document, Expected, Judgement};
-use crate::git::CommitId;
 
 /// What became of a review, as a list shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,20 +62,25 @@ pub(super) fn judge_case(
     let at = stream.tip()?;
     let from = at.as_ref().map(|at| at.commit);
     let sequence = at.as_ref().map_or(0, |at| at.tip.next_sequence());
-    judge_at(governed, case, given, &stream, from, sequence)
+    let place = Place {
+        stream: &stream,
+        from,
+        sequence,
+        derived: &BTreeMap::new(),
+    };
+    judge_at(session, governed, case, given, &place)
 }
 
-/// Judges an artifact before the event that would follow a commit of a stream.
-pub(super) fn judge_at(
+/// Judges an artifact at a place of its stream.
+pub(crate) fn judge_at(
+    session: &Session,
     governed: &Governed<'_>,
     case: &Case,
     given: Option<&Request>,
-    stream: &Stream<'_>,
-    from: Option<CommitId>,
-    sequence: u64,
+    place: &Place<'_>,
 ) -> Result<Judgement, Refusal> {
     let document = case.artifact.document();
-    let facts: Facts = case.facts(stream, from)?;
+    let facts = Facts::around(session, place.stream, document, place.from)?;
     let request = match given {
         Some(request) => Some(request.clone()),
         None => facts
@@ -102,14 +110,14 @@ pub(super) fn judge_at(
             None => governed.policy.review_type(&document.review_type),
         },
         request: need.and_then(|need| Some(need.asked(request.as_ref()?))),
-        stream_id: Some(&stream.id),
-        sequence,
+        stream_id: Some(&place.stream.id),
+        sequence: place.sequence,
     };
     Ok(case.judge(&expected, &facts))
 }
 
 /// Looks for a request among the request records of the governed commit; what cannot be read there is no request.
-fn recorded(governed: &Governed<'_>, wanted: Fingerprint) -> Option<Request> {
+pub(crate) fn recorded(governed: &Governed<'_>, wanted: Fingerprint) -> Option<Request> {
     const FOLDER: &str = "governance/requests";
     let entries = governed.snapshot.list(FOLDER).ok()?;
     let names = entries

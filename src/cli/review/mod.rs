@@ -1,7 +1,7 @@
 //! `permit review new|sign|check|list|record`: the ledger as people work on it. Writes work-tree files only.
 
 mod check;
-mod inquiry;
+pub(crate) mod inquiry;
 mod list;
 mod new;
 mod record;

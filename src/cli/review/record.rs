@@ -1,7 +1,9 @@
 //! `permit review record ID`: a review's verdict on its stream, once a review and verdict, whatever the verdict is.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::super::decide::Place;
 use super::super::ledger::Entry;
 use super::super::outcome::Outcome;
 use super::super::render::{DIM, GOOD, paint};
@@ -37,8 +39,13 @@ pub(super) fn run(session: &Session, args: &ReviewRecordArgs) -> Result<Outcome,
     let stream = Stream::new(session, &document.anchor.stream_id)?;
     let appended = stream.append(|before| {
         let at = before.ok_or_else(|| stream.missing())?;
-        let sequence = at.tip.next_sequence();
-        let judgement = judge_at(&governed, case, None, &stream, Some(at.commit), sequence)?;
+        let place = Place {
+            stream: &stream,
+            from: Some(at.commit),
+            sequence: at.tip.next_sequence(),
+            derived: &BTreeMap::new(),
+        };
+        let judgement = judge_at(session, &governed, case, None, &place)?;
         let record = judgement.into_record()?;
         if let Some(earlier) = earlier(&stream, at, &record)? {
             return Ok((Vec::new(), (record, Some(earlier))));

@@ -205,35 +205,46 @@ impl<'a> Event<'a> {
     /// Tells whether a commit's subject is the one that the event gives.
     ///
     /// The decision, capability and actor of a `permit.used` stand in the event that issued the permit, not in this
-    /// one; there only the form of the subject is compared.
+    /// one; there only the form of the subject is compared, and [`Event::subject_of_use`] says the rest.
     #[must_use]
     pub fn subject_fits(&self, found: &str) -> bool {
         let kind = unescape(self.event_type);
-        if let ("permit.issued", Some(permit), Some(request)) =
-            (kind.as_ref(), self.permit, self.request)
-        {
-            let Ok((decision, capability)) = decision_and_capability(permit) else {
-                return false;
-            };
-            let mut scanner = Scanner::new(request);
-            let actor = scanner
-                .expect(r#"{"actor_id":"#)
-                .and_then(|()| scanner.string());
-            return actor.is_ok_and(|actor| {
-                let about = (decision, capability.as_str(), unescape(actor));
-                found == subject(&kind, self.sequence, Some((about.0, about.1, &about.2)))
-            });
-        }
         let plain = subject(&kind, self.sequence, None);
-        if kind == "permit.used" {
-            found.len() <= MAX_SUBJECT
-                && found.bytes().all(|b| matches!(b, b' '..=b'~'))
-                && found
-                    .strip_prefix(&plain)
-                    .is_some_and(|rest| rest.starts_with(' '))
-        } else {
-            found == plain
+        match kind.as_ref() {
+            "permit.issued" if self.permit.is_some() && self.request.is_some() => self
+                .subject_of(&kind, self.sequence)
+                .is_some_and(|subject| found == subject),
+            "permit.used" => {
+                found.len() <= MAX_SUBJECT
+                    && found.bytes().all(|b| matches!(b, b' '..=b'~'))
+                    && found
+                        .strip_prefix(&plain)
+                        .is_some_and(|rest| rest.starts_with(' '))
+            }
+            _ => found == plain,
         }
+    }
+
+    /// The subject that a use of the permit that this event issued must have at a sequence; nothing where it issued none.
+    #[must_use]
+    pub fn subject_of_use(&self, sequence: u64) -> Option<String> {
+        self.subject_of(EventType::PermitUsed.word(), sequence)
+    }
+
+    /// A subject with the decision and capability of this event's permit and the actor of its request.
+    fn subject_of(&self, kind: &str, sequence: u64) -> Option<String> {
+        let (decision, capability) = decision_and_capability(self.permit?).ok()?;
+        let mut scanner = Scanner::new(self.request?);
+        scanner.expect(r#"{"actor_id":"#).ok()?;
+        let actor = unescape(scanner.string().ok()?);
+        let about = (decision, capability.as_str(), actor.as_ref());
+        Some(subject(kind, sequence, Some(about)))
+    }
+
+    /// What stands behind the type and sequence in the subject of the event's commit.
+    pub(super) fn tail_of_subject(&self) -> &'a str {
+        let mut parts = self.subject.splitn(3, ' ');
+        parts.nth(2).unwrap_or_default()
     }
 
     /// The tip that the stream has at this event.

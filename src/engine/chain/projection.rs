@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::canonical::Value;
 use super::super::code::{Code, Refusal};
-use super::super::digest::{CommitSha, PermitId};
+use super::super::digest::{CommitSha, Fingerprint, PermitId};
 use super::super::permit::{Expiry, Permit};
 use super::super::policy::{Effect, GrantMode};
 use super::{Event, EventType};
@@ -41,6 +41,8 @@ pub struct PermitState {
     pub sequence: u64,
     /// What was decided.
     pub decision: Effect,
+    /// For which request.
+    pub request_fingerprint: Fingerprint,
     /// For what.
     pub capability: String,
     /// For whom, as the request says.
@@ -132,6 +134,7 @@ impl Projection {
                     permit_id: permit.permit_id,
                     sequence: *sequence,
                     decision: permit.decision,
+                    request_fingerprint: permit.request_fingerprint,
                     capability: permit.capability.to_string(),
                     actor_id: actor_id.clone(),
                     uses,

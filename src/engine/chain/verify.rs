@@ -3,12 +3,14 @@
 //! A file is read from its first event on; a ref from its tip back. Either way the verdict is the first fault in
 //! stream order, and memory does not grow with the stream.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::super::canonical::scan::unescape;
 use super::super::code::Code;
 use super::super::digest::EventHash;
-use super::{Event, Prev, Tip};
+use super::{Event, EventType, Prev, Tip};
 
 /// The one truthful answer about a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -117,6 +119,18 @@ pub struct Verifier {
     /// The step at which the fault was marked, and the step at hand.
     marked: u64,
     step: u64,
+    /// Going back: the uses whose permit's issuance is still to come, by permit id. Uses that say the same are one.
+    uses: BTreeMap<String, Vec<Use>>,
+}
+
+/// A use as the subject of its commit tells it; whether that is true shows only where the permit was issued.
+#[derive(Debug)]
+struct Use {
+    sequence: u64,
+    step: u64,
+    subject: String,
+    /// The subject behind its sequence.
+    tail: String,
 }
 
 /// What the next event is compared with.
@@ -124,6 +138,8 @@ pub struct Verifier {
 struct Neighbour {
     sequence: u64,
     hash: EventHash,
+    /// Whether that is the hash that it records.
+    fits: bool,
     /// Its own link, where the walk goes back.
     prev: Option<EventHash>,
 }
@@ -143,6 +159,7 @@ impl Verifier {
             fault: None,
             marked: 0,
             step: 0,
+            uses: BTreeMap::new(),
         }
     }
 
@@ -180,14 +197,19 @@ impl Verifier {
         self.mark(verdict, sequence, detail);
     }
 
-    /// Marks a fault; going back, one of a later step stands earlier in the stream and takes its place.
+    /// Marks a fault at the step at hand.
     fn mark(&mut self, verdict: Verdict, sequence: u64, detail: impl Into<String>) {
+        self.mark_at(self.step, verdict, sequence, detail);
+    }
+
+    /// Marks a fault; going back, one of a later step stands earlier in the stream and takes its place.
+    fn mark_at(&mut self, step: u64, verdict: Verdict, sequence: u64, detail: impl Into<String>) {
         let first = match self.order {
             Order::Forward => self.fault.is_none(),
-            Order::Backward => self.fault.is_none() || self.marked < self.step,
+            Order::Backward => self.fault.is_none() || self.marked < step,
         };
         if first {
-            self.marked = self.step;
+            self.marked = step;
             self.fault = Some(Fault {
                 verdict,
                 sequence,
@@ -209,6 +231,7 @@ impl Verifier {
         self.neighbour = Some(Neighbour {
             sequence: event.sequence,
             hash: event.computed_hash,
+            fits: event.hash_fits(),
             prev: event.prev.text().parse().ok(),
         });
     }
@@ -216,7 +239,7 @@ impl Verifier {
     fn see_forward(&mut self, event: &Event<'_>) {
         let place = self.next_sequence();
         match &self.neighbour {
-            None if event.sequence != 0 => {
+            None if event.sequence != 0 && event.hash_fits() => {
                 self.mark(
                     Verdict::Truncated,
                     0,
@@ -261,6 +284,30 @@ impl Verifier {
             self.mark(Verdict::Tampered, 0, "the first event links to another");
         }
         self.check_event(event, place);
+        self.check_uses(event);
+    }
+
+    /// Compares the subjects of uses with the event that issued their permit, which alone knows what they must say.
+    fn check_uses(&mut self, event: &Event<'_>) {
+        let kind = event.kind();
+        if kind == Some(EventType::PermitUsed) && !event.subject.is_empty() {
+            let tail = event.tail_of_subject();
+            let uses = self.uses.entry(event.event_id.to_owned()).or_default();
+            uses.retain(|other| other.tail != tail);
+            uses.push(Use {
+                sequence: event.sequence,
+                step: self.step,
+                subject: event.subject.to_owned(),
+                tail: tail.to_owned(),
+            });
+        } else if kind == Some(EventType::PermitIssued) {
+            let what = "the commit's subject is not that of a use of its permit";
+            for found in self.uses.remove(event.event_id).unwrap_or_default() {
+                if event.subject_of_use(found.sequence).as_ref() != Some(&found.subject) {
+                    self.mark_at(found.step, Verdict::Malformed, found.sequence, what);
+                }
+            }
+        }
     }
 
     fn note_repeated(&mut self, sequence: u64, same: bool) {
@@ -357,7 +404,7 @@ impl Verifier {
                 self.mark(Verdict::Truncated, 0, "the stream is empty");
             }
             (Order::Backward, Some(first))
-                if first.sequence != 0 && !self.stopped(first.sequence) =>
+                if first.sequence != 0 && first.fits && !self.stopped(first.sequence) =>
             {
                 let detail = format!("the stream starts at sequence {}", first.sequence);
                 self.mark(Verdict::Truncated, 0, detail);

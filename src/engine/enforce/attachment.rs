@@ -22,7 +22,7 @@ pub struct Enforcement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "permit.enforcement.v1")]
-pub(super) struct Document {
+pub struct Document {
     schema: Schema,
     /// What is attached.
     pub boundaries: Vec<Attachment>,

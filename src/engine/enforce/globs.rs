@@ -80,8 +80,9 @@ fn compile(glob: &str) -> Result<globset::Glob, String> {
         .map_err(|error| error.kind().to_string())
 }
 
-/// Says what is wrong with a relative path or glob.
-pub(crate) fn path_fault(path: &str) -> Option<&'static str> {
+/// Says what is wrong with a relative path or glob; nothing if it is sound.
+#[must_use]
+pub fn path_fault(path: &str) -> Option<&'static str> {
     if path.is_empty() {
         Some("is empty")
     } else if path.starts_with('/') || path.get(1..).is_some_and(|rest| rest.starts_with(":/")) {

@@ -1,9 +1,11 @@
 //! The events of the execution boundary: their payloads, written and read back (enforcement.md, Boundary 2).
 
-use super::super::canonical::{Object, Value};
+use serde::Deserialize;
+
+use super::super::canonical::{self, Fault, Object, Value};
 use super::super::chain::EventType;
 use super::super::code::Code;
-use super::super::digest::PermitId;
+use super::super::digest::{CommitSha, PermitId};
 use super::super::policy::Effect;
 use super::Mode;
 
@@ -60,4 +62,107 @@ pub fn exec_kind(reason: Code, decision: Effect) -> EventType {
 
 fn strings(list: &[String]) -> Value<'static> {
     Value::Array(list.iter().cloned().map(Value::from).collect())
+}
+
+/// What an event of the execution boundary says, read strictly from its payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecRecord {
+    /// Of which permit.
+    pub permit_id: PermitId,
+    /// In which mode.
+    pub mode: Mode,
+    /// Whether a program ran: what never ran needs no use of a permit.
+    pub ran: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestedPayload {
+    permit_id: PermitId,
+    mode: Mode,
+    #[serde(rename = "argv")]
+    _argv: Vec<String>,
+    target_commit: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResultPayload {
+    permit_id: PermitId,
+    mode: Mode,
+    reason: String,
+    exit_status: i64,
+    signal: i64,
+    changed_paths: Vec<String>,
+}
+
+impl ExecRecord {
+    /// Reads the payload of an event of a kind; nothing where the kind is another boundary's.
+    ///
+    /// # Errors
+    /// The JSON path of what the kind does not allow.
+    pub fn read(kind: EventType, payload: &Value<'_>) -> Result<Option<Self>, Fault> {
+        let allowed = match kind {
+            EventType::ToolExecRequested => {
+                let read: RequestedPayload = canonical::from_value(payload)?;
+                let commit = &read.target_commit;
+                if !commit.is_empty() && commit.parse::<CommitSha>().is_err() {
+                    return Err(Fault::new("$.target_commit", "is not a commit id"));
+                }
+                return Self::new(read.permit_id, read.mode, true).map(Some);
+            }
+            EventType::ToolExecAllowed | EventType::ToolExecWarned => true,
+            EventType::ToolExecBlocked => false,
+            EventType::StreamOpened
+            | EventType::PermitIssued
+            | EventType::PermitUsed
+            | EventType::ReviewResolved => return Ok(None),
+        };
+        let read: ResultPayload = canonical::from_value(payload)?;
+        let known = Code::from_name(&read.reason);
+        if known.is_none_or(|code| (code == Code::Ok) != allowed) {
+            return Err(Fault::new("$.reason", "does not fit the kind of event"));
+        }
+        let ran = read.exit_status != -1 || read.signal != -1 || !read.changed_paths.is_empty();
+        Self::new(read.permit_id, read.mode, ran || allowed).map(Some)
+    }
+
+    fn new(permit_id: PermitId, mode: Mode, ran: bool) -> Result<Self, Fault> {
+        if mode == Mode::Off {
+            return Err(Fault::new("$.mode", "nothing is recorded in `off`"));
+        }
+        Ok(Self {
+            permit_id,
+            mode,
+            ran,
+        })
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_and_fits_its_kind() {
+        let id = PermitId::new([7; 32]);
+        let asked = requested(id, Mode::Enforce, &["true".to_owned()], "").into();
+        let read = ExecRecord::read(EventType::ToolExecRequested, &asked)
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (read.permit_id, read.mode, read.ran),
+            (id, Mode::Enforce, true)
+        );
+        let refused: Value<'_> = result(id, Mode::Shadow, Code::Expired, &Ran::default()).into();
+        let read = ExecRecord::read(EventType::ToolExecBlocked, &refused)
+            .unwrap()
+            .unwrap();
+        assert_eq!((read.mode, read.ran), (Mode::Shadow, false));
+        assert!(ExecRecord::read(EventType::ToolExecAllowed, &refused).is_err());
+        let off = result(id, Mode::Off, Code::Expired, &Ran::default()).into();
+        assert!(ExecRecord::read(EventType::ToolExecBlocked, &off).is_err());
+        assert_eq!(ExecRecord::read(EventType::PermitUsed, &off).unwrap(), None);
+    }
 }

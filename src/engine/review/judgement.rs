@@ -7,106 +7,12 @@ use serde::Serialize;
 
 use super::super::canonical::{self, Value};
 use super::super::code::{Code, Refusal};
-use super::super::digest::{CommitSha, EventHash, Fingerprint, ManifestId, PolicyHash, ReviewId};
+use super::super::digest::{CommitSha, ManifestId, ReviewId};
 use super::super::policy::{GrantTerms, ReviewType};
-use super::super::request::Capability;
 use super::report::{Check, Finding, NO_REQUEST, Rule};
-use super::signers::{self, Tables};
 use super::{
-    Artifact, Condition, Found, Manifest, Principals, Reviewer, Scope, Verdict, narrow, permits,
-    review_id, scope_address,
+    Artifact, Condition, Evidence, Expected, Origin, Reviewer, Verdict, narrow, rules, signers,
 };
-
-/// What an artifact is held against.
-#[derive(Debug, Clone, Copy)]
-pub struct Expected<'a> {
-    /// The governed policy.
-    pub policy_hash: PolicyHash,
-    /// What that policy asks for in reviews of this type; nothing if it has no such type.
-    pub asks: Option<&'a ReviewType>,
-    /// The request at hand; where nobody could show it, every rule that needs it is unchecked.
-    pub request: Option<Asked<'a>>,
-    /// The stream that is issued to; where none is named, the artifact's own.
-    pub stream_id: Option<&'a str>,
-    /// The sequence that is being decided; the anchor lies before it.
-    pub sequence: u64,
-}
-
-/// The request at hand, and what its rule would grant.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
-    /// Its fingerprint.
-    pub fingerprint: Fingerprint,
-    /// The review type of the rule that it fell under.
-    pub review_type: &'a str,
-    /// Who asks.
-    pub actor_id: &'a str,
-    /// For which capability.
-    pub capability: &'a Capability,
-    /// To what.
-    pub target: &'a str,
-    /// What the rule grants.
-    pub terms: GrantTerms,
-}
-
-/// What was found around an artifact.
-#[derive(Debug, Clone, Copy)]
-pub struct Evidence<'a> {
-    /// The name of the file that held the artifact, without its folder.
-    pub file_name: &'a str,
-    /// The table that judges: that before the artifact came in, see [`Table::judging`].
-    pub before: Table<'a>,
-    /// The governed commit's table.
-    pub governed: Table<'a>,
-    /// The manifest envelope that the artifact names.
-    pub manifest: ManifestFact<'a>,
-    /// What stands at the anchor.
-    pub anchor: AnchorFact,
-    /// How many `permit.issued` of this review stand after the anchor and before the sequence that is decided.
-    pub issued: u64,
-    /// Where the artifact came from.
-    pub origin: Origin,
-}
-
-/// The principals table of one commit.
-#[derive(Debug, Clone, Copy)]
-pub enum Table<'a> {
-    /// There is none.
-    Missing,
-    /// There is one that is malformed: never the same as none.
-    Invalid(&'a Refusal),
-    /// There is one.
-    Sound(&'a Principals),
-}
-
-/// The manifest envelope that an artifact names.
-#[derive(Debug, Clone, Copy)]
-pub enum ManifestFact<'a> {
-    /// The governed commit does not hold it.
-    Missing,
-    /// It is malformed.
-    Invalid(&'a Refusal),
-    /// It is there, and what the governed commit holds for each of its artifacts, in its order.
-    Present(&'a Manifest, &'a [Found]),
-}
-
-/// What stands at an anchor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnchorFact {
-    /// The stream is not there, or does not reach so far.
-    Missing,
-    /// The event at the anchor's sequence has this hash.
-    Event(EventHash),
-}
-
-/// The commit that introduced an artifact's present bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
-    /// The commit.
-    pub introduced_by: CommitSha,
-    /// Its committer time, in Unix seconds.
-    pub recorded_at: i64,
-}
 
 /// The report on a review, and the review itself if every rule holds.
 #[derive(Debug)]
@@ -153,17 +59,23 @@ pub fn judge(artifact: &Artifact, expected: &Expected<'_>, evidence: &Evidence<'
     let mut checks = Vec::with_capacity(32);
     let mut push = |rule, finding: Finding| checks.push(Check::new(rule, finding));
 
-    push(Rule::Structure, proof_fits(artifact, expected).into());
-    push(Rule::Scope, scope(document.scope).into());
-    push(Rule::Inputs, inputs(artifact, expected, evidence).into());
+    push(
+        Rule::Structure,
+        rules::proof_fits(artifact, expected).into(),
+    );
+    push(Rule::Scope, rules::scope(document.scope).into());
+    push(
+        Rule::Inputs,
+        rules::inputs(artifact, expected, evidence).into(),
+    );
     push(
         Rule::Address,
         match &expected.request {
             None => Finding::Unchecked(NO_REQUEST),
-            Some(asked) => address(&document.scope_address, asked).into(),
+            Some(asked) => rules::address(&document.scope_address, asked).into(),
         },
     );
-    let tables = tables(evidence);
+    let tables = rules::tables(evidence);
     push(
         Rule::Principals,
         tables.as_ref().map(|_| ()).map_err(Clone::clone).into(),
@@ -185,16 +97,16 @@ pub fn judge(artifact: &Artifact, expected: &Expected<'_>, evidence: &Evidence<'
         )),
     }
     let mut push = |rule, finding: Finding| checks.push(Check::new(rule, finding));
-    push(Rule::Manifest, manifest(artifact, evidence).into());
-    let anchor = anchor(artifact, expected, evidence);
+    push(Rule::Manifest, rules::manifest(artifact, evidence).into());
+    let anchor = rules::anchor(artifact, expected, evidence);
     let consumption = if anchor.is_ok() {
-        consumption(&document.conditions, evidence.issued).into()
+        rules::consumption(&document.conditions, evidence.issued).into()
     } else {
         Finding::Unchecked("the anchor does not hold")
     };
     push(Rule::Anchor, anchor.into());
     push(Rule::Consumption, consumption);
-    push(Rule::Verdict, verdict(document.verdict).into());
+    push(Rule::Verdict, rules::verdict(document.verdict).into());
     let terms = expected
         .request
         .map(|asked| narrow(asked.terms, &document.conditions, asked.target));
@@ -358,214 +270,5 @@ impl Record {
     pub fn to_value(&self) -> Value<'static> {
         // INVARIANT: strings and integers within range, so the conversion cannot fail.
         canonical::to_value(self).unwrap_or(Value::Null)
-    }
-}
-
-impl<'a> Table<'a> {
-    /// The table that judges an artifact.
-    ///
-    /// It is that of the first parent of the commit that introduced the artifact. Only where that has none, and no
-    /// earlier commit on the first-parent chain ever held one either (first adoption), the introducing commit's own counts.
-    #[must_use]
-    pub fn judging(parent: Table<'a>, ever_held_before: bool, introducing: Table<'a>) -> Self {
-        match parent {
-            Table::Missing if !ever_held_before => introducing,
-            Table::Missing | Table::Invalid(_) | Table::Sound(_) => parent,
-        }
-    }
-
-    fn principals(self, place: &str) -> Result<&'a Principals, Refusal> {
-        match self {
-            Table::Sound(principals) => Ok(principals),
-            Table::Invalid(refusal) => Err(refusal.clone().detail("table of", place)),
-            Table::Missing => Err(Refusal::new(
-                Code::PrincipalsMissing,
-                format!("{place} holds no principals table"),
-            )),
-        }
-    }
-}
-
-fn tables<'a>(evidence: &Evidence<'a>) -> Result<Tables<'a>, Refusal> {
-    Ok(Tables {
-        before: evidence
-            .before
-            .principals("the commit before the review came in")?,
-        governed: evidence.governed.principals("the governed commit")?,
-    })
-}
-
-/// Refuses a proof of another kind than the review type asks for.
-fn proof_fits(artifact: &Artifact, expected: &Expected<'_>) -> Result<(), Refusal> {
-    let signatures = artifact.document().signatures.is_some();
-    let invalid = |message| Err(Refusal::new(Code::InvalidReview, message));
-    match (expected.asks, signatures) {
-        (Some(ReviewType::Signers(_)), false) => {
-            invalid("the review carries attestations, and its type asks for signatures")
-        }
-        (Some(ReviewType::Attestations { .. }), true) => {
-            invalid("the review carries signatures, and its type asks for attestations")
-        }
-        (Some(ReviewType::Signers(_)), true)
-        | (Some(ReviewType::Attestations { .. }), false)
-        | (None, _) => Ok(()),
-    }
-}
-
-fn scope(scope: Scope) -> Result<(), Refusal> {
-    match scope {
-        Scope::Production => Ok(()),
-        Scope::TestScope => Err(Refusal::new(
-            Code::ReviewTestScope,
-            "the review is of scope `test_scope`",
-        )),
-    }
-}
-
-fn inputs(
-    artifact: &Artifact,
-    expected: &Expected<'_>,
-    evidence: &Evidence<'_>,
-) -> Result<(), Refusal> {
-    let document = artifact.document();
-    let differ = |what: &str, stated: &str, expected: &str| {
-        Err(Refusal::new(
-            Code::ReviewMismatch,
-            format!("the review's {what} is not the one that is expected"),
-        )
-        .detail("stated", stated)
-        .detail("expected", expected))
-    };
-    let compare = |what: &str, stated: &str, expected: &str| {
-        if stated == expected {
-            Ok(())
-        } else {
-            differ(what, stated, expected)
-        }
-    };
-    compare(
-        "file name",
-        evidence.file_name,
-        &Artifact::file_name_of(document.review_id),
-    )?;
-    let computed = review_id(
-        document.policy_hash,
-        document.request_fingerprint,
-        &document.review_type,
-    );
-    compare(
-        "`review_id`",
-        &document.review_id.to_string(),
-        &computed.to_string(),
-    )?;
-    compare(
-        "`policy_hash`",
-        &document.policy_hash.to_string(),
-        &expected.policy_hash.to_string(),
-    )?;
-    if let Some(asked) = &expected.request {
-        compare(
-            "`request_fingerprint`",
-            &document.request_fingerprint.to_string(),
-            &asked.fingerprint.to_string(),
-        )?;
-        compare("`review_type`", &document.review_type, asked.review_type)?;
-    }
-    match expected.asks {
-        Some(_) => Ok(()),
-        None => differ(
-            "`review_type`",
-            &document.review_type,
-            "a type of the policy",
-        ),
-    }
-}
-
-fn address(stated: &str, asked: &Asked<'_>) -> Result<(), Refusal> {
-    let expected = scope_address(asked.capability, asked.target);
-    if stated == expected {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        Code::ReviewScopeMismatch,
-        "the review addresses something else than the request",
-    )
-    .detail("stated", stated)
-    .detail("expected", expected))
-}
-
-fn manifest(artifact: &Artifact, evidence: &Evidence<'_>) -> Result<(), Refusal> {
-    let id = artifact.document().manifest_envelope_id;
-    match evidence.manifest {
-        ManifestFact::Missing => Err(Refusal::new(
-            Code::ManifestMissing,
-            "the governed commit does not hold the manifest that the review names",
-        )
-        .detail("path", Manifest::path_of(id))),
-        ManifestFact::Invalid(refusal) => Err(refusal.clone()),
-        ManifestFact::Present(manifest, found) => {
-            manifest.is_named(id)?;
-            manifest.verify(found)
-        }
-    }
-}
-
-fn anchor(
-    artifact: &Artifact,
-    expected: &Expected<'_>,
-    evidence: &Evidence<'_>,
-) -> Result<(), Refusal> {
-    let anchor = &artifact.document().anchor;
-    let mismatch = |message: String| Err(Refusal::new(Code::ReviewAnchorMismatch, message));
-    if let Some(stream_id) = expected.stream_id
-        && stream_id != anchor.stream_id
-    {
-        return mismatch(format!(
-            "the review is anchored on the stream `{}`, not on `{stream_id}`",
-            anchor.stream_id
-        ));
-    }
-    let sequence = anchor.sequence;
-    match evidence.anchor {
-        AnchorFact::Missing => mismatch(format!("the stream has no event {sequence}")),
-        AnchorFact::Event(_) if sequence >= expected.sequence => mismatch(format!(
-            "the anchor, event {sequence}, does not lie before event {}",
-            expected.sequence
-        )),
-        AnchorFact::Event(found) if found != anchor.event_hash => mismatch(format!(
-            "event {sequence} is not the one that the reviewers saw"
-        ))
-        .map_err(|refusal: Refusal| {
-            refusal
-                .detail("stated", anchor.event_hash.to_string())
-                .detail("found", found.to_string())
-        }),
-        AnchorFact::Event(_) => Ok(()),
-    }
-}
-
-fn consumption(conditions: &[Condition], issued: u64) -> Result<(), Refusal> {
-    let allowed = permits(conditions);
-    if issued < allowed {
-        Ok(())
-    } else {
-        Err(Refusal::new(
-            Code::ReviewConsumed,
-            format!("the review has yielded {issued} of {allowed} permits"),
-        ))
-    }
-}
-
-fn verdict(verdict: Verdict) -> Result<(), Refusal> {
-    match verdict {
-        Verdict::Approve | Verdict::ApproveWithConditions => Ok(()),
-        Verdict::Reject => Err(Refusal::new(
-            Code::ReviewRejected,
-            "the reviewers rejected the request",
-        )),
-        Verdict::Defer => Err(Refusal::new(
-            Code::ReviewDeferred,
-            "the reviewers deferred the decision",
-        )),
     }
 }

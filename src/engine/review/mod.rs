@@ -11,11 +11,13 @@
 
 mod artifact;
 mod conditions;
+mod evidence;
 mod judgement;
 mod manifest;
 mod missing;
 mod principals;
 mod report;
+mod rules;
 mod signers;
 #[cfg(test)]
 mod tests;
@@ -25,10 +27,8 @@ pub use artifact::{
     scope_address,
 };
 pub use conditions::{Condition, narrow, permits};
-pub use judgement::{
-    AnchorFact, Asked, Evidence, Expected, Judged, Judgement, ManifestFact, Origin, Record, Table,
-    judge,
-};
+pub use evidence::{AnchorFact, Asked, Evidence, Expected, ManifestFact, Origin, Table};
+pub use judgement::{Judged, Judgement, Record, judge};
 pub use manifest::{Found, Listed, MAX_ARTIFACT, Manifest, artifact_path_fault};
 pub use missing::missing;
 pub(crate) use principals::Document as PrincipalsDocument;

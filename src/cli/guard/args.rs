@@ -1,0 +1,58 @@
+//! The arguments of `permit guard`.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GuardVerb {
+    /// Judge a push; runs as a `pre-receive` hook
+    Receive(ModeArg),
+    /// Judge the commits of a pull request as a push to the governed ref would be
+    Check(CheckArgs),
+    /// Print the request that a review of each governance change in a range decides about
+    Plan(RangeArgs),
+    /// Write the `pre-receive` hook; never overwrites another one
+    Install,
+    /// Show which boundaries are attached, and in which mode
+    Status(ModeArg),
+    /// Sum what was, or would have been, denied
+    Report,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModeArg {
+    /// `off`, `shadow` or `enforce`; the same as `ENFORCEMENT_MODE`
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RangeArgs {
+    /// The governed ref's tip before
+    #[arg(long, value_name = "REV")]
+    pub(crate) base: String,
+    /// Its tip after
+    #[arg(long, value_name = "REV")]
+    pub(crate) head: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+    #[command(flatten)]
+    pub(crate) mode: ModeArg,
+}
+
+impl GuardVerb {
+    /// The command as it stands in the `schema` of its result.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            GuardVerb::Receive(_) => "guard.receive",
+            GuardVerb::Check(_) => "guard.check",
+            GuardVerb::Plan(_) => "guard.plan",
+            GuardVerb::Install => "guard.install",
+            GuardVerb::Status(_) => "guard.status",
+            GuardVerb::Report => "guard.report",
+        }
+    }
+}

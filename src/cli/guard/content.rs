@@ -1,0 +1,157 @@
+//! `content.change`: always allowed, unless `enforcement.json` demands a permit.
+
+use std::ops::ControlFlow;
+
+use super::push::{Push, Update};
+use crate::cli::session::sha;
+use crate::cli::stream::{At, STREAMS, Stream};
+use crate::cli::verify::Case;
+use crate::engine::canonical::Value;
+use crate::engine::chain::EventType;
+use crate::engine::code::{Code, Refusal};
+use crate::engine::enforce::{Class, Finding, Intent, content_request};
+use crate::engine::evaluate::{Decision, evaluate};
+use crate::engine::permit::Permit;
+use crate::engine::policy::GrantTerms;
+use crate::engine::request::Request;
+use crate::git::{self, CommitId, ObjectId};
+
+/// Judges a ref that is no governed state.
+pub(super) fn judge(push: &Push<'_>, update: &Update) -> (Intent, Finding) {
+    let paths = match paths(push, update) {
+        Ok(paths) => paths,
+        Err(refusal) => {
+            let intent = push.intent(Class::ContentChange, update, Vec::new());
+            return (intent, refusal.into());
+        }
+    };
+    let touched = update.new.is_some().then_some(paths.as_slice());
+    let finding = demanded(push, update, touched);
+    (push.intent(Class::ContentChange, update, paths), finding)
+}
+
+/// What a ref touches: its difference from its old commit, or, where it is new, from the governed ref's tip.
+fn paths(push: &Push<'_>, update: &Update) -> Result<Vec<Vec<u8>>, Refusal> {
+    let commit = |id: Option<ObjectId>| -> Result<Option<CommitId>, Refusal> {
+        let Some(id) = id else { return Ok(None) };
+        match push.session.repository.resolve(&id.to_string()) {
+            Ok(commit) => Ok(Some(commit)),
+            // A tag of a tree or a file has no paths.
+            Err(git::Error::Unresolved { .. }) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    };
+    let Some(new) = commit(update.new)? else {
+        return Ok(Vec::new());
+    };
+    let old = commit(update.old)?.or(push.base);
+    Ok(push.session.repository.changed_paths_since(old, new)?)
+}
+
+/// Looks for the permits that `enforcement.json` demands for the paths; a deletion touches every path.
+pub(super) fn demanded(push: &Push<'_>, update: &Update, paths: Option<&[Vec<u8>]>) -> Finding {
+    let attached = match &push.enforcement {
+        Ok(None) => return Finding::allowed(),
+        Ok(Some(attached)) => attached,
+        Err(refusal) => return refusal.clone().into(),
+    };
+    let mut finding = Finding::allowed();
+    for stream in attached.demands(&update.name, paths) {
+        match permit(push, update, stream) {
+            Ok(permit) => {
+                finding = finding
+                    .with("stream", stream.to_owned())
+                    .with("permit_id", permit.permit_id.to_string());
+            }
+            Err(refusal) => return refusal.into(),
+        }
+    }
+    finding
+}
+
+/// Finds a usable permit for exactly this update on a stream.
+fn permit(push: &Push<'_>, update: &Update, stream: &str) -> Result<Permit, Refusal> {
+    let [before, after] = update.ids();
+    let request = content_request(&push.pusher, &update.name, &before, &after)?;
+    let required = |what: String| {
+        Refusal::new(Code::PermitRequired, what)
+            .detail("stream", stream)
+            .detail("request_fingerprint", request.fingerprint().to_string())
+    };
+    let stream = Stream::new(push.session, stream)?;
+    let tip = push
+        .pushed_tip(&format!("{STREAMS}{}", stream.id))?
+        .ok_or_else(|| required(format!("the stream `{}` does not exist", stream.id)))?;
+    let reach = reach(push, &request)?;
+    let tip = stream.read_at(tip)?;
+    let mut found = Err(required(format!(
+        "no usable permit on `{}` covers this push",
+        stream.id
+    )));
+    let wanted = request.fingerprint().to_string();
+    let verifier = stream.walk(tip.commit, None, |event, _| {
+        let age = tip.tip.sequence.saturating_sub(event.sequence);
+        if reach.is_some_and(|reach| age > reach) {
+            return Ok(ControlFlow::Break(()));
+        }
+        if event.kind() != Some(EventType::PermitIssued) || event.request_fingerprint != wanted {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let payload = event.payload_value().ok();
+        let permit = payload
+            .as_ref()
+            .and_then(|payload| payload.at("permit"))
+            .and_then(|permit: &Value<'_>| Permit::read(permit).ok());
+        let Some(permit) = permit else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        match usable(push, permit, &request, &tip) {
+            Ok(permit) => {
+                found = Ok(permit);
+                Ok(ControlFlow::Break(()))
+            }
+            Err(refusal) => {
+                if let Err(required) = &mut found
+                    && required.details.len() < 3
+                {
+                    let what = format!("{}: {}", refusal.code.name(), refusal.message);
+                    required.details.push(("newest".to_owned(), what));
+                }
+                Ok(ControlFlow::Continue(()))
+            }
+        }
+    })?;
+    verifier
+        .finish_part()
+        .map_err(|fault| stream.broken(&fault))?;
+    found
+}
+
+/// How far back a permit of this request can lie and still be in force; nothing where no sequence bounds it.
+fn reach(push: &Push<'_>, request: &Request) -> Result<Option<u64>, Refusal> {
+    let governed = match &push.state {
+        Some(Ok(governed)) => governed,
+        Some(Err(refusal)) => return Err(refusal.clone()),
+        None => return Ok(None),
+    };
+    let terms = match evaluate(request, &governed.policy)? {
+        Decision::Granted(grant) => grant.terms(),
+        Decision::NeedsReview(need) => need.asked(request).terms,
+    };
+    Ok(match terms {
+        GrantTerms::OneShot { sequence_span } | GrantTerms::Bounded { sequence_span } => {
+            Some(sequence_span)
+        }
+        GrantTerms::Commit => None,
+    })
+}
+
+fn usable(push: &Push<'_>, permit: Permit, request: &Request, tip: &At) -> Result<Permit, Refusal> {
+    let base = push.base.map(|base| sha(base).to_string());
+    let at = base.as_deref().unwrap_or_default();
+    let case = Case::new(push.session, permit, request.clone(), at)?;
+    match case.judge(Ok(tip.clone())).refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(case.permit),
+    }
+}

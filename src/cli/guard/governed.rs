@@ -1,0 +1,232 @@
+//! The governed ref: every new first-parent commit is judged against its own first parent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::push::{Push, Update};
+use super::{closed, content, coverage, reviews};
+use crate::engine::code::{Code, Refusal};
+use crate::engine::enforce::{Change, Class, Finding, Intent, class_of};
+use crate::git::{CommitId, Entry, Error, Snapshot};
+
+/// One new commit of the governed ref with what it changes.
+pub(super) struct Step<'s> {
+    pub(super) commit: CommitId,
+    /// What it holds.
+    pub(super) after: Snapshot<'s>,
+    /// What its first parent holds; nothing for a root.
+    pub(super) before: Option<Snapshot<'s>>,
+    /// What it changes, by class, each path once in the order of bytes.
+    pub(super) changes: BTreeMap<Class, Vec<Path>>,
+}
+
+/// A path that a commit changes, with what is there before and after.
+pub(super) struct Path {
+    pub(super) name: Vec<u8>,
+    pub(super) before: Option<Entry>,
+    pub(super) after: Option<Entry>,
+}
+
+/// What was found for one class so far: its paths, and the first finding that is against it.
+#[derive(Default)]
+struct Sum {
+    paths: BTreeSet<Vec<u8>>,
+    finding: Option<Finding>,
+}
+
+/// Judges the governed ref's update.
+pub(super) fn judge(push: &Push<'_>, update: &Update) -> Vec<(Intent, Finding)> {
+    let whole = |refusal: Refusal| {
+        let intent = push.intent(Class::GovernanceChange, update, Vec::new());
+        vec![(intent, refusal.into())]
+    };
+    let Some(new) = update.new else {
+        let what = format!("the governed ref `{}` must not be deleted", update.name);
+        return whole(Refusal::new(Code::GovernedRefDeleted, what));
+    };
+    match steps(push, CommitId::new(*new.as_bytes())) {
+        Ok(steps) => sum(push, update, &steps),
+        Err(refusal) => whole(refusal),
+    }
+}
+
+/// The new commits of the governed ref, oldest first.
+pub(super) fn steps<'s>(push: &Push<'s>, new: CommitId) -> Result<Vec<Step<'s>>, Refusal> {
+    let repository = &push.session.repository;
+    let (mut commits, mut met) = (Vec::new(), push.base.is_none());
+    for commit in repository.first_parents(new) {
+        let commit = commit?;
+        if Some(commit) == push.base {
+            met = true;
+            break;
+        }
+        commits.push(commit);
+    }
+    if !met {
+        let what = "the old tip is not on the first-parent chain of the new one";
+        let base = push.base.map(|base| base.to_string()).unwrap_or_default();
+        return Err(Refusal::new(Code::FirstParentBroken, what)
+            .detail("old tip", base)
+            .detail("new tip", new.to_string()));
+    }
+    let mut parent = push.base;
+    let mut steps = Vec::with_capacity(commits.len());
+    for commit in commits.into_iter().rev() {
+        steps.push(step(push, parent, commit)?);
+        parent = Some(commit);
+    }
+    Ok(steps)
+}
+
+fn step<'s>(
+    push: &Push<'s>,
+    parent: Option<CommitId>,
+    commit: CommitId,
+) -> Result<Step<'s>, Refusal> {
+    let repository = &push.session.repository;
+    let after = repository.snapshot(commit)?;
+    let before = parent
+        .map(|parent| repository.snapshot(parent))
+        .transpose()?;
+    let mut changes: BTreeMap<Class, Vec<Path>> = BTreeMap::new();
+    for path in repository.changed_paths_since(parent, commit)? {
+        // Only a path that any class but content could name is looked up; the class is the same before and after.
+        if class_of(&path, Change::Added) == Class::ContentChange {
+            let (before, after) = (None, None);
+            let path = Path {
+                name: path,
+                before,
+                after,
+            };
+            changes.entry(Class::ContentChange).or_default().push(path);
+            continue;
+        }
+        let found = |snapshot: &Snapshot<'_>| entry(snapshot, &path);
+        let old = before.as_ref().map(found).transpose()?.flatten();
+        let new = found(&after)?;
+        let change = match (&old, &new) {
+            (None, _) => Change::Added,
+            (Some(_), Some(_)) => Change::Altered,
+            (Some(_), None) => Change::Deleted,
+        };
+        let class = class_of(&path, change);
+        let path = Path {
+            name: path,
+            before: old,
+            after: new,
+        };
+        changes.entry(class).or_default().push(path);
+    }
+    Ok(Step {
+        commit,
+        after,
+        before,
+        changes,
+    })
+}
+
+/// What is at a path, unless it is a folder.
+fn entry(snapshot: &Snapshot<'_>, path: &[u8]) -> Result<Option<Entry>, Refusal> {
+    let text = utf8(path)?;
+    match snapshot.entry(text) {
+        Ok(found) => Ok(found.filter(|entry| entry.kind != crate::git::EntryKind::Folder)),
+        // Something else stands on the way, so nothing is at the path itself.
+        Err(Error::NotRegular { .. }) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// A governed path, which must be UTF-8.
+pub(super) fn utf8(path: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(path).map_err(|_| {
+        let shown = String::from_utf8_lossy(path);
+        Refusal::new(
+            Code::InvalidInput,
+            format!("the governed path `{shown}` is not UTF-8"),
+        )
+    })
+}
+
+fn sum(push: &Push<'_>, update: &Update, steps: &[Step<'_>]) -> Vec<(Intent, Finding)> {
+    let mut sums: BTreeMap<Class, Sum> = BTreeMap::new();
+    let judge = coverage::Judge::new(push, steps);
+    for step in steps {
+        for (class, paths) in &step.changes {
+            let sum = sums.entry(*class).or_default();
+            sum.paths.extend(paths.iter().map(|path| path.name.clone()));
+            let refused = |sum: &Sum| {
+                let finding = sum.finding.as_ref();
+                finding.is_some_and(|finding| finding.refusal.is_some())
+            };
+            if *class != Class::ContentChange && !refused(sum) {
+                let finding = closed(one(&judge, step, *class, paths));
+                sum.finding = Some(in_commit(finding, step.commit));
+            }
+        }
+    }
+    if sums.is_empty() {
+        // The ref stays where it is, or moves along commits that change nothing.
+        sums.insert(Class::ContentChange, Sum::default());
+    }
+    sums.into_iter()
+        .map(|(class, sum)| {
+            let paths: Vec<Vec<u8>> = sum.paths.into_iter().collect();
+            let finding = if class == Class::ContentChange {
+                content::demanded(push, update, Some(&paths))
+            } else {
+                sum.finding.unwrap_or_else(Finding::allowed)
+            };
+            (push.intent(class, update, paths), finding)
+        })
+        .collect()
+}
+
+/// Names the commit that a "no" is about.
+fn in_commit(finding: Finding, commit: CommitId) -> Finding {
+    if finding.refusal.is_some() {
+        finding.with("commit", commit.to_string())
+    } else {
+        finding
+    }
+}
+
+/// Judges what one commit changes of one class.
+fn one(
+    judge: &coverage::Judge<'_, '_>,
+    step: &Step<'_>,
+    class: Class,
+    paths: &[Path],
+) -> Result<Finding, Refusal> {
+    let never = |what: &str| Refusal::new(Code::RecordImmutable, what.to_owned());
+    match class {
+        Class::GovernanceChange => judge.governance(step, paths),
+        Class::ReviewAdd => each(paths, |path| reviews::add(judge, step, path)),
+        Class::ReviewChange => each(paths, |path| reviews::change(judge, step, path)),
+        Class::ManifestAdd => each(paths, |path| reviews::manifest(judge, step, path)),
+        Class::RequestAdd => each(paths, |path| reviews::request(judge, step, path)),
+        Class::ReviewDelete => Err(never("a review must not be removed")),
+        Class::RequestChange => Err(never("an execution request must not be altered")),
+        Class::RequestDelete => Err(never("an execution request must not be removed")),
+        Class::ManifestChange => Err(never("a manifest must not be altered")),
+        Class::ManifestDelete => Err(never("a manifest must not be removed")),
+        Class::ContentChange
+        | Class::HapAppend
+        | Class::HapRewrite
+        | Class::ReplaceChange
+        | Class::StreamAppend
+        | Class::StreamDelete
+        | Class::StreamRewrite => Ok(Finding::allowed()),
+    }
+}
+
+fn each(
+    paths: &[Path],
+    mut judge: impl FnMut(&Path) -> Result<(), Refusal>,
+) -> Result<Finding, Refusal> {
+    for path in paths {
+        judge(path).map_err(|refusal| {
+            let shown = String::from_utf8_lossy(&path.name).into_owned();
+            refusal.detail("path", shown)
+        })?;
+    }
+    Ok(Finding::allowed())
+}

@@ -1,0 +1,180 @@
+//! `permit guard`: the receive boundary, one explicit place where a push is judged (enforcement.md, Boundary 1).
+//!
+//! [`push`] turns what Git says of a push into updates, [`governed`], [`streams`] and [`content`] judge each class,
+//! [`record`] keeps every decision, and this module joins them: judge, decide under the mode, record, report.
+
+pub(crate) mod args;
+mod content;
+mod coverage;
+mod governed;
+mod install;
+mod plan;
+mod push;
+mod record;
+mod report;
+mod reviews;
+mod status;
+mod streams;
+mod used;
+
+use std::env;
+use std::io::Read;
+
+use args::{GuardVerb, ModeArg};
+use push::{Push, Update};
+
+use super::args::Global;
+use super::fault;
+use super::outcome::Outcome;
+use super::render::{BAD, DIM, GOOD, WARN, note, paint, safe};
+use super::session::Session;
+use crate::engine::code::{Class, Code, Refusal};
+use crate::engine::enforce::{Decision, Finding, Intent, Mode};
+
+/// The longest list of updates that is read, in bytes.
+const MAX_UPDATES: u64 = 1 << 28;
+
+pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal> {
+    match verb {
+        GuardVerb::Receive(args) => receive(global, args),
+        GuardVerb::Check(args) => {
+            let mode = mode(&args.mode)?;
+            if mode == Mode::Off {
+                return Ok(off("guard.check"));
+            }
+            let session = Session::open(global)?;
+            let updates = push::of_range(&session, &args.range)?;
+            judge("guard.check", &session, updates, mode)
+        }
+        GuardVerb::Plan(args) => plan::run(&Session::open(global)?, args),
+        GuardVerb::Install => install::run(&Session::open(global)?),
+        GuardVerb::Status(args) => status::run(&Session::open(global)?, args),
+        GuardVerb::Report => report::run(&Session::open(global)?),
+    }
+}
+
+/// The mode that the environment and the arguments agree on.
+pub(crate) fn mode(args: &ModeArg) -> Result<Mode, Refusal> {
+    let environment = env::var_os("ENFORCEMENT_MODE");
+    // Bytes that are not UTF-8 are no word, and are shown as such.
+    let environment = environment.as_ref().map(|text| text.to_string_lossy());
+    Mode::read(environment.as_deref(), args.mode.as_deref())
+}
+
+fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
+    let mode = mode(args)?;
+    let mut input = Vec::new();
+    std::io::stdin()
+        .take(MAX_UPDATES)
+        .read_to_end(&mut input)
+        .map_err(|error| fault::io(std::path::Path::new("-"), &error))?;
+    if mode == Mode::Off {
+        return Ok(off("guard.receive"));
+    }
+    let judged = Session::receive(global)
+        .and_then(|session| judge("guard.receive", &session, Update::parse(&input)?, mode));
+    match judged {
+        Err(refusal) if mode == Mode::Shadow && refusal.code != Code::CommitNotGoverned => {
+            let mut outcome = Outcome::ok("guard.receive")
+                .field("mode", mode)
+                .field("decisions", [(); 0]);
+            outcome.warnings.push(format!(
+                "SHADOW: the push could not be judged and would have been blocked: {}: {}",
+                refusal.code.name(),
+                refusal.message
+            ));
+            Ok(outcome)
+        }
+        other => other,
+    }
+}
+
+fn off(command: &'static str) -> Outcome {
+    note("permit guard: the mode is `off`, nothing is evaluated, recorded or blocked");
+    Outcome::ok(command)
+        .field("mode", Mode::Off)
+        .field("decisions", [(); 0])
+}
+
+/// Judges a push, records every decision, and says what the mode makes of them.
+fn judge(
+    command: &'static str,
+    session: &Session,
+    updates: Vec<Update>,
+    mode: Mode,
+) -> Result<Outcome, Refusal> {
+    let push = Push::new(session, updates)?;
+    let found = push.judge();
+    let decisions: Vec<(Decision, Option<Refusal>)> = found
+        .into_iter()
+        .map(|(intent, finding): (Intent, Finding)| {
+            let decision = Decision::new(intent, &finding, mode);
+            (decision, finding.refusal)
+        })
+        .collect();
+    let recorded = record::append(&push, decisions.iter().map(|(decision, _)| decision));
+    let mut outcome = Outcome::ok(command)
+        .field("mode", mode)
+        .field("governed_ref", &push.governed)
+        .text(text(&decisions, mode));
+    outcome.set(
+        "decisions",
+        decisions
+            .iter()
+            .map(|(decision, _)| decision)
+            .collect::<Vec<_>>(),
+    );
+    match (recorded, mode) {
+        (Ok(gaps), _) => outcome.set("gaps", gaps),
+        (Err(refusal), Mode::Shadow | Mode::Off) => outcome.warnings.push(format!(
+            "SHADOW: THE DECISIONS COULD NOT BE RECORDED: {}",
+            refusal.message
+        )),
+        (Err(refusal), Mode::Enforce) => outcome.refuse(refusal),
+    }
+    let denied = decisions.into_iter().find_map(|(_, refusal)| refusal);
+    outcome.set("allow", denied.is_none());
+    if let (Mode::Enforce, Some(refusal)) = (mode, denied) {
+        outcome.refuse(refusal);
+    }
+    Ok(outcome)
+}
+
+fn text(decisions: &[(Decision, Option<Refusal>)], mode: Mode) -> String {
+    let (style, word) = match mode {
+        Mode::Enforce => (BAD, "denied"),
+        Mode::Shadow | Mode::Off => (WARN, "would be denied"),
+    };
+    let mut text = String::new();
+    let mut denied = 0_usize;
+    for (decision, refusal) in decisions {
+        let Some(refusal) = refusal else { continue };
+        denied = denied.saturating_add(1);
+        text.push_str(&format!(
+            "{}  {} {} [{}]\n  {}\n",
+            paint(style, word),
+            decision.intent.class.word(),
+            safe(&decision.intent.subject),
+            refusal.code.name(),
+            paint(DIM, &safe(&refusal.message)),
+        ));
+    }
+    let allowed = decisions.len().saturating_sub(denied);
+    text.push_str(&format!(
+        "{} {allowed}, {} {denied} ({})\n",
+        paint(GOOD, "allowed"),
+        paint(style, word),
+        mode.word()
+    ));
+    text
+}
+
+/// Makes a finding of whatever could not be found out: fail closed.
+fn closed(found: Result<Finding, Refusal>) -> Finding {
+    found.unwrap_or_else(Finding::from)
+}
+
+/// Tells a reason about the environment from one about the evidence.
+fn is_failure(refusal: &Refusal) -> bool {
+    refusal.class() == Class::Failed || refusal.code == Code::CommitNotGoverned
+}

@@ -1,0 +1,56 @@
+//! `permit guard plan`: what a review of each governance change in a range decides about.
+
+use serde_json::json;
+
+use super::args::RangeArgs;
+use super::push::{Push, of_range};
+use super::{coverage, governed};
+use crate::cli::outcome::Outcome;
+use crate::cli::render::safe;
+use crate::cli::session::Session;
+use crate::engine::canonical::{self, to_bytes};
+use crate::engine::code::{Code, Refusal};
+use crate::engine::enforce::Class;
+
+pub(super) fn run(session: &Session, args: &RangeArgs) -> Result<Outcome, Refusal> {
+    let updates = of_range(session, args)?;
+    let head = session.repository.resolve(&args.head)?;
+    let push = Push::new(session, updates)?;
+    let steps = governed::steps(&push, head)?;
+    let judge = coverage::Judge::new(&push, &steps);
+    let (mut requests, mut text) = (Vec::new(), String::new());
+    for step in &steps {
+        let Some(paths) = step.changes.get(&Class::GovernanceChange) else {
+            continue;
+        };
+        let request = coverage::request(step, paths)?;
+        let state = judge.state(step);
+        let need = state
+            .as_ref()
+            .ok()
+            .map(|state| coverage::need(state, &request));
+        let review = need.transpose()?.flatten();
+        let unwritable = |fault: canonical::Fault| Refusal::new(Code::Internal, fault.to_string());
+        let bytes = to_bytes(&canonical::to_value(&request).map_err(unwritable)?);
+        text.push_str(&safe(&String::from_utf8_lossy(&bytes)));
+        text.push('\n');
+        requests.push(json!({
+            "commit": step.commit.to_string(),
+            "request": request,
+            "first_adoption": judge.is_adopting()?,
+            "review_id": review.as_ref().map(|need| need.review_id.to_string()),
+            "review_type": review.as_ref().map(|need| need.review_type),
+            "path": review.as_ref().map(crate::engine::evaluate::ReviewNeed::path),
+        }));
+    }
+    let outcome = Outcome::ok("guard.plan")
+        .field("requests", &requests)
+        .field("governed_ref", &push.governed);
+    Ok(if requests.is_empty() {
+        outcome.summary("no commit of the range changes governance")
+    } else {
+        outcome
+            .next("save each request, then `permit review new --request FILE` on the old tip, sign, and push the artifact with the change")
+            .text(text)
+    })
+}

@@ -1,0 +1,199 @@
+//! What Git says of a push, and the state that judges it: the old tip's tables and policy.
+
+use std::collections::BTreeMap;
+use std::env;
+
+use super::args::RangeArgs;
+use super::{content, governed, streams};
+use crate::cli::fault;
+use crate::cli::session::{Governed, MAX_GOVERNED, Session};
+use crate::engine::code::{Code, Refusal};
+use crate::engine::enforce::{Class, Enforcement, Finding, Intent, RefPlace, ref_place};
+use crate::git::{CommitId, ObjectId};
+
+/// One ref that is pushed; nothing stands for forty zeros.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Update {
+    pub(super) name: String,
+    pub(super) old: Option<ObjectId>,
+    pub(super) new: Option<ObjectId>,
+}
+
+/// A push before the state that judges it.
+pub(super) struct Push<'s> {
+    pub(super) session: &'s Session,
+    /// The governed ref's full name.
+    pub(super) governed: String,
+    /// The governed ref's tip before the push.
+    pub(super) base: Option<CommitId>,
+    /// The old tip's policy; nothing where there is no old tip.
+    pub(super) state: Option<Result<Governed<'s>, Refusal>>,
+    pub(super) enforcement: Result<Option<Enforcement>, Refusal>,
+    /// Who pushes, as the server states; empty if it does not.
+    pub(super) pusher: String,
+    updates: BTreeMap<String, Update>,
+}
+
+impl Update {
+    /// Reads `<old> <new> <ref>` lines.
+    pub(super) fn parse(input: &[u8]) -> Result<Vec<Self>, Refusal> {
+        input
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| {
+                let text = String::from_utf8_lossy(line);
+                Self::read(&text)
+                    .ok_or_else(|| fault::input(format!("`{text}` is not `<old> <new> <ref>`")))
+            })
+            .collect()
+    }
+
+    fn read(line: &str) -> Option<Self> {
+        let mut words = line.splitn(3, ' ');
+        let mut id = || {
+            let text = words.next()?;
+            let zeros = text.len() == 40 && text.bytes().all(|byte| byte == b'0');
+            if zeros {
+                Some(None)
+            } else {
+                text.parse().ok().map(Some)
+            }
+        };
+        let (old, new) = (id()?, id()?);
+        let name = words.next().filter(|name| !name.is_empty())?.to_owned();
+        Some(Self { name, old, new })
+    }
+
+    /// The ids as intents name them.
+    pub(super) fn ids(&self) -> [String; 2] {
+        [self.old, self.new].map(|id| id.map_or_else(String::new, |id| id.to_string()))
+    }
+}
+
+/// The push that would move the governed ref over a range.
+pub(super) fn of_range(session: &Session, range: &RangeArgs) -> Result<Vec<Update>, Refusal> {
+    let name = governed_name(session)?;
+    let base = session.repository.resolve(&range.base)?;
+    let head = session.repository.resolve(&range.head)?;
+    Ok(vec![Update {
+        name,
+        old: Some(base.into()),
+        new: Some(head.into()),
+    }])
+}
+
+/// The governed ref, without which nothing can be judged.
+pub(super) fn governed_name(session: &Session) -> Result<String, Refusal> {
+    session.governed_ref().map(str::to_owned).ok_or_else(|| {
+        Refusal::new(
+            Code::CommitNotGoverned,
+            "no governed ref is configured, and the guard judges nothing without one",
+        )
+        .next("git config permit.governedRef refs/heads/main")
+    })
+}
+
+impl<'s> Push<'s> {
+    pub(super) fn new(session: &'s Session, updates: Vec<Update>) -> Result<Self, Refusal> {
+        let governed = governed_name(session)?;
+        let mut by_name = BTreeMap::new();
+        for update in updates {
+            let name = update.name.clone();
+            if by_name.insert(name.clone(), update).is_some() {
+                return Err(fault::input(format!("`{name}` is pushed twice")));
+            }
+        }
+        let base = match by_name.get(&governed) {
+            Some(update) => update.old.map(|id| CommitId::new(*id.as_bytes())),
+            None => session.repository.ref_target(&governed)?,
+        };
+        Ok(Self {
+            state: base.map(|base| session.govern_commit(base)),
+            enforcement: base.map_or(Ok(None), |base| enforcement(session, base)),
+            base,
+            session,
+            governed,
+            pusher: env::var("PERMIT_PUSHER").unwrap_or_default(),
+            updates: by_name,
+        })
+    }
+
+    /// Every ref that is pushed, by name.
+    pub(super) fn updates(&self) -> impl Iterator<Item = &Update> {
+        self.updates.values()
+    }
+
+    /// The newest commit of a ref once the push is through.
+    pub(super) fn pushed_tip(&self, name: &str) -> Result<Option<CommitId>, Refusal> {
+        Ok(match self.updates.get(name) {
+            Some(update) => update.new.map(|id| CommitId::new(*id.as_bytes())),
+            None => self.session.repository.ref_target(name)?,
+        })
+    }
+
+    /// One intent for each ref and class with what was found out about it, in the order of ref and class.
+    pub(super) fn judge(&self) -> Vec<(Intent, Finding)> {
+        let mut found = Vec::new();
+        // The governed ref first: what other refs say is looked at as of where the push leaves it.
+        if let Some(update) = self.updates.get(&self.governed) {
+            let of_governed = governed::judge(self, update);
+            let sound = of_governed
+                .iter()
+                .all(|(_, finding)| finding.refusal.is_none());
+            if let (true, Some(new)) = (sound, update.new) {
+                self.session.push_governed(CommitId::new(*new.as_bytes()));
+            }
+            found.extend(of_governed);
+        }
+        for update in self.updates() {
+            let one = |class, finding| (self.intent(class, update, Vec::new()), finding);
+            match ref_place(&update.name, &self.governed) {
+                RefPlace::Governed => {}
+                RefPlace::Stream(id) => {
+                    let (class, finding) = streams::judge(self, update, id);
+                    found.push(one(class, finding));
+                }
+                RefPlace::Reserved => {
+                    let what = "a ref under `refs/permit/` that is no stream";
+                    let refusal = Refusal::new(Code::EventNotAllowed, what);
+                    found.push(one(Class::StreamAppend, refusal.into()));
+                }
+                RefPlace::Hap => {
+                    let (class, finding) = streams::judge_hap(self, update);
+                    found.push(one(class, finding));
+                }
+                RefPlace::Replace => {
+                    let what = "replace refs make an object stand for another one";
+                    let refusal = Refusal::new(Code::ReplaceForbidden, what);
+                    found.push(one(Class::ReplaceChange, refusal.into()));
+                }
+                RefPlace::Content => found.push(content::judge(self, update)),
+            }
+        }
+        found.sort_by(|(left, _), (right, _)| {
+            (&left.subject, left.class).cmp(&(&right.subject, right.class))
+        });
+        found
+    }
+
+    /// The intent of a class on a ref.
+    pub(super) fn intent(&self, class: Class, update: &Update, paths: Vec<Vec<u8>>) -> Intent {
+        let [before, after] = update.ids();
+        Intent::of_ref(class, &self.pusher, &update.name, [&before, &after], paths)
+    }
+}
+
+/// Reads what is attached beyond the classes that always are.
+pub(super) fn enforcement(
+    session: &Session,
+    commit: CommitId,
+) -> Result<Option<Enforcement>, Refusal> {
+    let found = session
+        .repository
+        .snapshot(commit)?
+        .file(Enforcement::PATH, MAX_GOVERNED)
+        .map_err(fault::governed(Code::InvalidInput))?;
+    found
+        .map(|blob| Enforcement::parse(&blob.bytes))
+        .transpose()
+}

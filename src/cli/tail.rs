@@ -1,0 +1,234 @@
+//! The local events of a stream that the authority lacks, where it holds others in their place.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use super::decide::{Place, decide};
+use super::session::{Act, Session};
+use super::stream::Stream;
+use crate::engine::chain::{Event, EventType, SealedEvent};
+use crate::engine::code::{Class, Code, Refusal};
+use crate::engine::digest::{CommitSha, PermitId};
+use crate::engine::replay::Recorded;
+use crate::engine::request::Request;
+use crate::git::CommitId;
+
+/// The refs under which tails are kept that cannot be derived again.
+const ORPHANS: &str = "refs/permit/orphans/";
+
+/// A permit that was derived again on another event.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Rederived {
+    pub(crate) old: String,
+    pub(crate) new: PermitId,
+    /// Where the new one stands.
+    sequence: u64,
+}
+
+/// A tail that was set aside.
+#[derive(Debug, Serialize)]
+pub(crate) struct Orphan {
+    #[serde(rename = "ref")]
+    pub(crate) reference: String,
+    commit: String,
+    /// How many events the authority lacks.
+    pub(crate) events: u64,
+    /// Why they were not derived again.
+    pub(crate) why: String,
+    /// The permits that were used there, and those that were issued there.
+    used: Vec<String>,
+    issued: Vec<String>,
+}
+
+/// A tail, oldest event first.
+pub(crate) struct Tail {
+    /// Why it must be set aside as it is: what it holds beside unused permits.
+    pub(crate) contested: Option<String>,
+    permits: Vec<Issued>,
+    used: Vec<String>,
+    events: u64,
+}
+
+/// What a permit of the tail was decided from.
+struct Issued {
+    permit_id: String,
+    request: Request,
+    governed_commit: CommitSha,
+}
+
+impl Tail {
+    /// Reads and verifies the local events after the common one.
+    ///
+    /// # Errors
+    /// `CHAIN_*` where they are broken.
+    pub(crate) fn read(
+        stream: &Stream<'_>,
+        newest: CommitId,
+        common: Option<CommitId>,
+    ) -> Result<Self, Refusal> {
+        let mut tail = Self {
+            contested: None,
+            permits: Vec::new(),
+            used: Vec::new(),
+            events: 0,
+        };
+        let verifier = stream.walk(newest, None, |event, commit| {
+            if Some(commit) == common {
+                return Ok(ControlFlow::Break(()));
+            }
+            tail.see(event)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let fault = match common {
+            Some(_) => verifier.finish_part().err(),
+            None => verifier.finish().err(),
+        };
+        if let Some(fault) = fault {
+            return Err(stream.broken(&fault));
+        }
+        tail.permits.reverse();
+        tail.used.reverse();
+        Ok(tail)
+    }
+
+    fn see(&mut self, event: &Event<'_>) -> Result<(), Refusal> {
+        self.events = self.events.saturating_add(1);
+        match event.kind() {
+            Some(EventType::PermitIssued) => {
+                let recorded = Recorded::read(event).map_err(|fault| {
+                    let what = format!("event {} is malformed at {fault}", event.sequence);
+                    Refusal::new(Code::ChainMalformed, what)
+                })?;
+                self.permits.push(Issued {
+                    permit_id: event.event_id.to_owned(),
+                    request: recorded.request,
+                    governed_commit: recorded.governed_commit,
+                });
+                return Ok(());
+            }
+            Some(EventType::PermitUsed) => self.used.push(event.event_id.to_owned()),
+            Some(
+                EventType::StreamOpened
+                | EventType::ReviewResolved
+                | EventType::ToolExecRequested
+                | EventType::ToolExecAllowed
+                | EventType::ToolExecWarned
+                | EventType::ToolExecBlocked,
+            )
+            | None => {}
+        }
+        // The walk goes back, so that the oldest such event gives the reason.
+        let what = format!("event {} is `{}`", event.sequence, event.event_type);
+        self.contested = Some(what);
+        Ok(())
+    }
+
+    /// Keeps the tail under a ref of its own, durably; one that is kept already stays.
+    pub(crate) fn keep(
+        &self,
+        session: &Session,
+        stream: &Stream<'_>,
+        newest: CommitId,
+        why: String,
+    ) -> Result<Orphan, Refusal> {
+        let name = format!("{ORPHANS}{}/{newest}", stream.id);
+        let kept = session.repository.stream(&name)?;
+        if kept.tip()? != Some(newest) {
+            kept.swap(None, newest)?;
+        }
+        Ok(Orphan {
+            reference: name,
+            commit: newest.to_string(),
+            events: self.events,
+            why,
+            used: self.used.clone(),
+            issued: self
+                .permits
+                .iter()
+                .map(|permit| permit.permit_id.clone())
+                .collect(),
+        })
+    }
+}
+
+/// What a tail gives on another event: its events, and old and new ids.
+pub(crate) type Again = (Vec<SealedEvent>, Vec<Rederived>);
+
+/// Decides about every request of a tail again, under the governed commit of its permit, on the authority's newest
+/// event. The inner error says why one of them is no longer granted; then none is.
+///
+/// # Errors
+/// `ROLE_FORBIDDEN`, since this issues; failures of the repository.
+pub(crate) fn derive_again(
+    session: &Session,
+    stream: &Stream<'_>,
+    tail: &Tail,
+    onto: CommitId,
+) -> Result<Result<Again, String>, Refusal> {
+    session.allow(Act::Supervise)?;
+    let mut tip = stream.read_at(onto)?.tip;
+    let (mut events, mut permits) = (Vec::new(), Vec::new());
+    let mut derived = BTreeMap::new();
+    for issued in &tail.permits {
+        let place = Place {
+            stream,
+            from: Some(onto),
+            sequence: tip.next_sequence(),
+            derived: &derived,
+        };
+        let again = session
+            .govern(&issued.governed_commit.to_string())
+            .and_then(|governed| {
+                let decided = decide(session, &governed, &issued.request, &place)
+                    .map_err(|undecided| undecided.refusal)?;
+                let (permit, event) = decided.derive(&issued.request, &tip, &governed)?;
+                let review = decided.grant.review_ref().map(|(review_id, _)| review_id);
+                Ok((permit, event, review))
+            });
+        let (permit, event, review) = match again {
+            Ok(again) => again,
+            Err(refusal) if refusal.class() == Class::Failed => return Err(refusal),
+            Err(refusal) => {
+                return Ok(Err(format!(
+                    "permit {} is no longer granted: {}: {}",
+                    issued.permit_id, refusal.code, refusal.message
+                )));
+            }
+        };
+        if let Some(review_id) = review {
+            let count: &mut u64 = derived.entry(review_id).or_default();
+            *count = count.saturating_add(1);
+        }
+        tip = event.tip();
+        events.push(event);
+        permits.push(Rederived {
+            old: issued.permit_id.clone(),
+            new: permit.permit_id,
+            sequence: permit.issued_at_sequence,
+        });
+    }
+    Ok(Ok((events, permits)))
+}
+
+/// Adds what was derived again to what was before: a permit that moved twice keeps its first id as the old one.
+pub(crate) fn note(before: &mut Vec<Rederived>, now: Vec<Rederived>) {
+    for permit in now {
+        let earlier = before
+            .iter_mut()
+            .find(|earlier| earlier.new.to_string() == permit.old);
+        match earlier {
+            Some(earlier) => {
+                earlier.new = permit.new;
+                earlier.sequence = permit.sequence;
+            }
+            None => before.push(permit),
+        }
+    }
+}
+
+/// Every tail that is kept, by the name of its ref.
+pub(crate) fn orphans(session: &Session) -> Result<Vec<(String, CommitId)>, Refusal> {
+    Ok(session.repository.refs_with_prefix(ORPHANS)?)
+}

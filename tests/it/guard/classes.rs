@@ -1,0 +1,231 @@
+//! Every class of the page: what is allowed, and what is denied with which reason.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::world::{World, policy};
+
+const POLICY: &str = "governance/policy/acme.policy.json";
+
+#[test]
+fn first_adoption_is_allowed_once() {
+    let world = World::new();
+    world.pushed("a", &["main"]);
+    world.write("a", "governance/README.md", "more");
+    world.commit("a", "More");
+    world.denied("a", &["main"], "GOVERNANCE_UNREVIEWED");
+}
+
+#[test]
+fn a_policy_that_leaves_governance_without_review_is_refused() {
+    let world = World::new();
+    let mut open = policy("1");
+    open["rules"][1]["effect"] = "allow".into();
+    open["rules"][1]
+        .as_object_mut()
+        .unwrap()
+        .remove("review_type");
+    world.write("a", POLICY, open.to_string());
+    world.commit("a", "Adopt badly");
+    world.denied("a", &["main"], "GOVERNANCE_UNGOVERNED");
+    fs::remove_file(world.path("a").join(POLICY)).unwrap();
+    world.commit("a", "Adopt nothing");
+    world.denied("a", &["main"], "GOVERNANCE_UNGOVERNED");
+}
+
+#[test]
+fn a_reviewed_change_goes_through_and_only_exactly_that_one() {
+    let world = World::adopted();
+    world.write("a", POLICY, policy("2").to_string());
+    world.commit("a", "Change the policy");
+    let planned = world.review_change("a");
+    assert_eq!(planned["request"]["context"]["changes"][0]["path"], POLICY);
+    // The same review does not cover another change.
+    let reviewed = world.git("a", &["rev-parse", "HEAD"]);
+    world.git("a", &["checkout", "-q", "-b", "other", "HEAD~2"]);
+    world.write("a", POLICY, policy("3").to_string());
+    world.commit("a", "Another change");
+    world.git("a", &["cherry-pick", &reviewed]);
+    let run = world.push("a", "enforce", &["other:main"]);
+    assert!(run.stderr.contains("[GOVERNANCE_UNREVIEWED]"), "{run:?}");
+    world.pushed("a", &[&format!("{reviewed}:main")]);
+    // What is reviewed cannot be altered or removed.
+    world.git("a", &["checkout", "-q", "-B", "main", &reviewed]);
+    let path = planned["path"].as_str().unwrap();
+    let text = fs::read_to_string(world.path("a").join(path)).unwrap();
+    world.write("a", path, text.replace("\"test\"", "\"other\""));
+    world.commit("a", "Alter the review");
+    world.denied("a", &["main"], "REVIEW_IMMUTABLE");
+    world.git("a", &["reset", "-q", "--hard", &reviewed]);
+    world.git("a", &["rm", "-q", path]);
+    world.commit("a", "Remove the review");
+    world.denied("a", &["main"], "RECORD_IMMUTABLE");
+}
+
+#[test]
+fn a_review_by_a_table_of_the_same_push_counts_for_nothing() {
+    let world = World::adopted();
+    let table = "governance/principals.json";
+    let text = fs::read_to_string(world.path("a").join(table)).unwrap();
+    // The pusher makes cy sign in place of bo by swapping their names in the table.
+    let swapped = text
+        .replace("human:bo", "human:x")
+        .replace("human:cy", "human:bo")
+        .replace("human:x", "human:cy");
+    world.write("a", table, swapped);
+    world.commit("a", "Appoint");
+    world.write("a", POLICY, policy("2").to_string());
+    world.commit("a", "Change the policy");
+    world.denied("a", &["main"], "GOVERNANCE_UNREVIEWED");
+}
+
+#[test]
+fn malformed_governance_is_refused_with_its_own_reason() {
+    for (path, content, reason) in [
+        (POLICY, "{}", "INVALID_POLICY"),
+        ("governance/policy/b.policy.json", "{}", "INVALID_POLICY"),
+        ("governance/principals.json", "{}", "INVALID_PRINCIPALS"),
+        ("governance/enforcement.json", "{}", "INVALID_INPUT"),
+        ("governance/reviews/x.review.json", "{}", "INVALID_REVIEW"),
+        (
+            "governance/manifests/x.manifest.json",
+            "{}",
+            "INVALID_MANIFEST",
+        ),
+        (
+            "governance/requests/x.request.json",
+            "{}",
+            "INVALID_EXECUTION_REQUEST",
+        ),
+        (
+            "governance/requests/x.request.json",
+            "{\"approval_granted\":true}",
+            "APPROVAL_IN_REQUEST",
+        ),
+        (".hap/owners.json", "{}", "GOVERNANCE_UNREVIEWED"),
+        ("governance/README.md", "x", "GOVERNANCE_UNREVIEWED"),
+    ] {
+        let world = World::adopted();
+        world.write("a", path, content);
+        world.commit("a", "Malformed");
+        world.denied("a", &["main"], reason);
+    }
+}
+
+#[test]
+fn the_governed_ref_only_moves_along_its_first_parents() {
+    let world = World::adopted();
+    world.denied("a", &[":main"], "GOVERNED_REF_DELETED");
+    world.git("a", &["commit", "-q", "--amend", "-m", "Rewritten"]);
+    world.denied("a", &["+main"], "FIRST_PARENT_BROKEN");
+    // A merge whose first parent is the side line would let its commits through unseen.
+    world.git("a", &["reset", "-q", "--hard", "origin/main"]);
+    world.git("a", &["checkout", "-q", "-b", "side"]);
+    world.write("a", "side", "x");
+    world.commit("a", "Side");
+    world.git("a", &["checkout", "-q", "main"]);
+    world.write("a", "ahead", "x");
+    world.commit("a", "Ahead");
+    world.pushed("a", &["main"]);
+    world.git("a", &["checkout", "-q", "side"]);
+    world.git("a", &["merge", "-q", "-m", "Merge main into side", "main"]);
+    world.denied("a", &["side:main"], "FIRST_PARENT_BROKEN");
+    world.git("a", &["reset", "-q", "--hard", "HEAD~1"]);
+    world.git("a", &["checkout", "-q", "main"]);
+    world.git(
+        "a",
+        &[
+            "merge",
+            "-q",
+            "--no-ff",
+            "-m",
+            "Merge side into main",
+            "side",
+        ],
+    );
+    world.pushed("a", &["main"]);
+}
+
+#[test]
+fn a_merge_is_judged_by_what_it_brings_to_the_first_parent() {
+    let world = World::adopted();
+    world.git("a", &["checkout", "-q", "-b", "side"]);
+    world.write("a", POLICY, policy("2").to_string());
+    world.commit("a", "A policy on a branch");
+    world.pushed("a", &["side"]);
+    world.git("a", &["checkout", "-q", "main"]);
+    world.git("a", &["merge", "-q", "--no-ff", "-m", "Merge", "side"]);
+    world.denied("a", &["main"], "GOVERNANCE_UNREVIEWED");
+}
+
+#[test]
+fn refs_that_nobody_needs_are_refused_and_branches_and_tags_are_content() {
+    let world = World::adopted();
+    world.denied("a", &["main:refs/permit/other"], "EVENT_NOT_ALLOWED");
+    world.denied("a", &["main:refs/permit/orphans/main"], "EVENT_NOT_ALLOWED");
+    let replace = format!("main:refs/replace/{}", "1".repeat(40));
+    world.denied("a", &[&replace], "REPLACE_FORBIDDEN");
+    world.git("a", &["tag", "-a", "-m", "t", "v1"]);
+    let tree = world.git("a", &["rev-parse", "HEAD^{tree}"]);
+    world.pushed(
+        "a",
+        &["v1", &format!("{tree}:refs/tags/tree"), "main:refs/heads/b"],
+    );
+    world.pushed("a", &[":refs/heads/b", ":v1"]);
+}
+
+#[test]
+fn ten_thousand_refs_in_one_push_are_all_judged() {
+    let world = World::adopted();
+    let tip = world.git("a", &["rev-parse", "HEAD"]);
+    let lines: String = (0..10_000)
+        .map(|n| format!("create refs/heads/many/{n} {tip}\n"))
+        .collect();
+    let mut command = world.command("git", "a");
+    command
+        .args(["update-ref", "--stdin"])
+        .stdin(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), lines.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    world.pushed("a", &["refs/heads/many/*:refs/heads/many/*"]);
+    let record = world.record();
+    let judged = record.iter().filter(|line| {
+        line["intent"]["subject"]
+            .as_str()
+            .unwrap()
+            .starts_with("refs/heads/many/")
+    });
+    assert_eq!(judged.count(), 10_000);
+}
+
+#[test]
+fn content_needs_a_permit_where_enforcement_demands_one() {
+    let world = World::new();
+    let attached = json!({"schema": "permit.enforcement.v1", "record": "permit-guard.jsonl", "boundaries": [
+        {"boundary": "git.receive", "class": "content.change", "refs": ["refs/heads/main"],
+         "paths": ["src/**"], "stream": "main", "require": "permit"}]});
+    world.write("a", "governance/enforcement.json", attached.to_string());
+    world.commit("a", "Adopt with enforcement");
+    world.pushed("a", &["main", "refs/permit/streams/main"]);
+    world.write("a", "docs/x", "free");
+    world.commit("a", "Docs");
+    world.pushed("a", &["main"]);
+    let before = world.git("a", &["rev-parse", "HEAD"]);
+    world.write("a", "src/x", "guarded");
+    let after = world.commit("a", "Source");
+    world.denied("a", &["main"], "PERMIT_REQUIRED");
+    let request = json!({"schema": "permit.request.v1", "actor_id": "boundary:git.receive",
+        "capability": {"kind": "tool", "selector": "content.change"},
+        "operation": "push", "target": "refs/heads/main", "context": {"before": before, "after": after}});
+    let request = world.save("content.json", &request);
+    world.ok(
+        "a",
+        &["issue", "--request", &request, "--at", "origin/main"],
+    );
+    world.pushed("a", &["main", "refs/permit/streams/main"]);
+    world.write("a", "src/x", "guarded still");
+    world.commit("a", "Again");
+    world.denied("a", &["main"], "PERMIT_REQUIRED");
+}

@@ -1,0 +1,145 @@
+//! The mode is the only switch.
+
+use serde_json::json;
+
+use super::world::World;
+
+#[test]
+fn an_unset_or_misspelt_mode_blocks_and_off_does_nothing() {
+    let world = World::new();
+    for (mode, reason) in [
+        ("", "MODE_NOT_SET"),
+        ("Enforce", "MODE_INVALID"),
+        ("audit", "MODE_INVALID"),
+    ] {
+        let run = world.push("a", mode, &["main"]);
+        assert_ne!(run.exit, 0, "{mode}");
+        assert!(
+            run.stderr.contains(&format!("[{reason}]")),
+            "{mode}: {run:?}"
+        );
+    }
+    let run = world.push("a", "off", &["main"]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    assert!(run.stderr.contains("the mode is `off`"), "{run:?}");
+    assert!(world.record().is_empty());
+}
+
+#[test]
+fn two_sources_that_contradict_each_other_block() {
+    let world = World::adopted();
+    let check = |environment: &str, argument: &str| {
+        let mut command = world.command(env!("CARGO_BIN_EXE_permit"), "a");
+        command.args([
+            "guard", "check", "--base", "HEAD", "--head", "HEAD", "--mode", argument,
+        ]);
+        command.args(["--governed-ref", "main", "--format", "json"]);
+        command.env("ENFORCEMENT_MODE", environment);
+        super::world::Run::of(command.output().unwrap())
+    };
+    let run = check("shadow", "enforce");
+    assert_eq!(
+        (run.exit, run.json()["reason"].clone()),
+        (7, json!("MODE_INVALID"))
+    );
+    assert_eq!(check("enforce", "enforce").exit, 0);
+}
+
+#[test]
+fn the_roll_out_goes_from_off_through_shadow_to_enforce_and_back() {
+    let world = World::adopted();
+    world.write(
+        "a",
+        "governance/policy/acme.policy.json",
+        super::world::policy("2").to_string(),
+    );
+    let second = world.commit("a", "Change the policy without a review");
+    let run = world.push("a", "enforce", &["main"]);
+    assert!(run.stderr.contains("[GOVERNANCE_UNREVIEWED]"), "{run:?}");
+    let run = world.push("a", "shadow", &["main"]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    let report = world.ok("server.git", &["guard", "report"]);
+    let sums = report["sums"].as_array().unwrap();
+    let count = |mode: &str| {
+        let row = sums
+            .iter()
+            .find(|row| row["reason"] == "GOVERNANCE_UNREVIEWED" && row["mode"] == mode);
+        row.unwrap()["count"].as_u64().unwrap()
+    };
+    assert_eq!((count("shadow"), count("enforce")), (1, 1));
+    world.write("a", "README", "off");
+    let third = world.commit("a", "While the guard is off");
+    assert_eq!(world.push("a", "off", &["main"]).exit, 0);
+    world.write("a", "README", "on");
+    world.commit("a", "When it is on again");
+    world.pushed("a", &["main"]);
+    let record = world.record();
+    let gap = &record[record.len() - 2];
+    assert_eq!(
+        *gap,
+        json!({"schema": "permit.enforcement_gap.v1", "ref": "refs/heads/main", "from": second, "to": third})
+    );
+    let report = world.ok("server.git", &["guard", "report"]);
+    assert_eq!(report["gaps"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn the_same_intent_and_state_give_the_same_bytes() {
+    let world = World::adopted();
+    world.write(
+        "a",
+        "governance/policy/acme.policy.json",
+        super::world::policy("2").to_string(),
+    );
+    world.commit("a", "Change the policy without a review");
+    for _ in 0..2 {
+        assert_ne!(world.push("a", "enforce", &["main"]).exit, 0);
+    }
+    let record = world.record();
+    assert_eq!(record[record.len() - 1], record[record.len() - 2]);
+    assert_eq!(record.last().unwrap()["effective"], "deny");
+}
+
+#[test]
+fn another_hook_is_never_overwritten() {
+    let world = World::adopted();
+    let again = world.ok("server.git", &["guard", "install"]);
+    assert_eq!(again["state"], "kept");
+    world.write("server.git", "hooks/pre-receive", "#!/bin/sh\n");
+    let run = world.permit("server.git", &["guard", "install"]);
+    assert_eq!(run.exit, 7, "{run:?}");
+    let status = world.ok("server.git", &["guard", "status"]);
+    assert_eq!(status["installed"], false);
+    assert_eq!(status["mode_reason"], "MODE_NOT_SET");
+    assert_eq!(status["classes"].as_array().unwrap().len(), 17);
+}
+
+#[test]
+fn the_guard_judges_nothing_without_a_governed_ref() {
+    let world = World::adopted();
+    world.git("server.git", &["config", "--unset", "permit.governedRef"]);
+    for mode in ["shadow", "enforce"] {
+        let run = world.push("a", mode, &["main:refs/heads/other"]);
+        assert!(
+            run.stderr.contains("[COMMIT_NOT_GOVERNED]"),
+            "{mode}: {run:?}"
+        );
+    }
+}
+
+#[test]
+fn recording_that_fails_blocks_in_enforce_and_is_said_loudly_in_shadow() {
+    let world = World::adopted();
+    std::fs::remove_file(world.path("server.git/permit-guard.jsonl")).unwrap();
+    std::fs::create_dir(world.path("server.git/permit-guard.jsonl")).unwrap();
+    let run = world.push("a", "enforce", &["main:refs/heads/one"]);
+    assert!(
+        run.exit != 0 && run.stderr.contains("[IO_ERROR]"),
+        "{run:?}"
+    );
+    let run = world.push("a", "shadow", &["main:refs/heads/one"]);
+    assert!(
+        run.exit == 0 && run.stderr.contains("COULD NOT BE RECORDED"),
+        "{run:?}"
+    );
+}
