@@ -8,6 +8,7 @@ use clap::{
     ValueEnum,
 };
 
+use super::exec::args::ExecArgs;
 use super::guard::args::GuardVerb;
 use super::hap::HapVerb;
 use super::request::RequestVerb;
@@ -91,6 +92,8 @@ pub(crate) enum Verb {
     /// The Human Agency Protocol: the right humans, bound to the exact commit
     #[command(subcommand)]
     Hap(HapVerb),
+    /// Verify a permit, claim it, and run what it was issued for
+    Exec(ExecArgs),
     /// Judge pushes at the receive boundary: hook, check in CI, plan, report
     #[command(subcommand)]
     Guard(GuardVerb),

@@ -205,24 +205,18 @@ fn summary(permit: &Permit, mapping: &Mapping, request: &Request) -> String {
         Effect::Review => (GOOD, "review"),
         Effect::Block => (BAD, "block"),
     };
-    let validity = match (&permit.expiry_condition, permit.permit_scope.mode) {
-        (
-            Expiry::ValidForSequenceRange {
-                sequence_range: [from, to],
-            },
-            GrantMode::OneShot,
-        ) => {
-            format!("once, while the stream is at {from} to {to}")
+    let once = match permit.permit_scope.mode {
+        GrantMode::OneShot => "once, ",
+        GrantMode::Bounded => "",
+    };
+    let validity = match &permit.expiry_condition {
+        _ if permit.decision == Effect::Block => "never valid, the record of a denial".to_owned(),
+        Expiry::ValidForSequenceRange {
+            sequence_range: [from, to],
+        } => format!("valid {once}while the stream is at {from} to {to}"),
+        Expiry::ValidForCommit { commit_sha } => {
+            format!("valid while the governed commit is {commit_sha}")
         }
-        (
-            Expiry::ValidForSequenceRange {
-                sequence_range: [from, to],
-            },
-            GrantMode::Bounded,
-        ) => {
-            format!("while the stream is at {from} to {to}")
-        }
-        (Expiry::ValidForCommit { commit_sha }, _) => format!("while HEAD is {commit_sha}"),
     };
     format!(
         "{} {} {} for {}\n{}\n{}",
@@ -239,7 +233,7 @@ fn summary(permit: &Permit, mapping: &Mapping, request: &Request) -> String {
                 permit.stream_id
             )
         ),
-        paint(DIM, &format!("  valid {validity}")),
+        paint(DIM, &format!("  {validity}")),
     )
 }
 

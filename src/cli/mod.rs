@@ -8,6 +8,7 @@ mod batch;
 mod checkpoint;
 mod decide;
 mod eval;
+mod exec;
 mod fault;
 mod files;
 mod guard;
@@ -101,6 +102,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Explain(args) => Ok(meta::explain(args)),
         Verb::Schema(args) => Ok(schema::run(args)),
         Verb::Completions(args) => Ok(meta::completions(args)),
+        Verb::Exec(args) => Ok(exec::run(global, args)),
         Verb::Guard(verb) => guard::run(global, verb),
         Verb::Man => meta::man(),
     }
@@ -132,6 +134,7 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Explain(_) => "explain",
         Verb::Schema(_) => "schema",
         Verb::Completions(_) => "completions",
+        Verb::Exec(_) => "exec",
         Verb::Guard(verb) => verb.name(),
         Verb::Man => "man",
     }

@@ -26,6 +26,8 @@ pub(crate) struct Outcome {
     pub(crate) raw: Option<Vec<u8>>,
     /// What the caller should know beside the result.
     pub(crate) warnings: Vec<String>,
+    /// The exit status where it is not the reason's class (`permit exec`).
+    pub(crate) exit: Option<u8>,
 }
 
 impl Outcome {
@@ -41,6 +43,7 @@ impl Outcome {
             summary: String::new(),
             raw: None,
             warnings: Vec::new(),
+            exit: None,
         }
     }
 

@@ -42,11 +42,13 @@ pub(crate) fn safe(text: &str) -> String {
 
 /// Prints a result and returns the exit code.
 pub(crate) fn render(outcome: &Outcome, format: Format) -> u8 {
-    let class = outcome.code.class().exit_code();
+    let exit = outcome
+        .exit
+        .unwrap_or_else(|| outcome.code.class().exit_code());
     match &outcome.raw {
         Some(bytes) => {
             print_bytes(bytes);
-            if io::stdout().is_terminal() && !bytes.ends_with(b"\n") {
+            if io::stdout().is_terminal() && bytes.last().is_some_and(|last| *last != b'\n') {
                 print_bytes(b"\n");
             }
         }
@@ -66,7 +68,7 @@ pub(crate) fn render(outcome: &Outcome, format: Format) -> u8 {
     } else if let (Format::Text, Some(step)) = (format, &outcome.next_step) {
         note(&format!("{}: {}", paint(DIM, "next"), safe(step)));
     }
-    class
+    exit
 }
 
 /// The three fixed parts of an error: what happened, what was found, what to do.

@@ -338,7 +338,7 @@ fn outcome(session: &Session, findings: Findings, broken: Option<Refusal>) -> Ou
         .field("replayed", findings.replayed)
         .field("diverged", findings.diverged)
         .field("governed_ref", session.governed_ref())
-        .text(text(&findings));
+        .text(text(&findings, broken.is_some()));
     outcome.warnings = findings
         .rollbacks
         .iter()
@@ -367,8 +367,9 @@ fn outcome(session: &Session, findings: Findings, broken: Option<Refusal>) -> Ou
         .field("rollbacks", findings.rollbacks)
 }
 
-fn text(findings: &Findings) -> String {
+fn text(findings: &Findings, broken: bool) -> String {
     let word = match (findings.diverged, findings.rollbacks.is_empty()) {
+        (0, _) if broken => paint(BAD, "incomplete"),
         (0, true) => paint(GOOD, "identical"),
         (0, false) => paint(WARN, "identical, with rollbacks"),
         _ => paint(BAD, "diverged"),

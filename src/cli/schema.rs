@@ -5,6 +5,7 @@ use schemars::schema_for;
 use super::args::SchemaArgs;
 use super::checkpoint::Checkpoint;
 use super::outcome::Outcome;
+use crate::engine::enforce;
 use crate::engine::execution_request;
 use crate::engine::hap::{
     attestation, authority, declaration, execution, owners, profile, providers,
@@ -19,6 +20,8 @@ type Maker = fn() -> schemars::Schema;
 
 const SCHEMAS: &[(&str, Maker)] = &[
     ("checkpoint", || schema_for!(Checkpoint)),
+    ("enforcement", || schema_for!(enforce::Document)),
+    ("enforcement_decision", || schema_for!(enforce::Decision)),
     ("execution_request", || {
         schema_for!(execution_request::Document)
     }),
@@ -36,6 +39,7 @@ const SCHEMAS: &[(&str, Maker)] = &[
         schema_for!(providers::ProvidersFile)
     }),
     ("manifest", || schema_for!(Manifest)),
+    ("mutation_intent", || schema_for!(enforce::Intent)),
     ("permit", || schema_for!(Permit)),
     ("policy", || schema_for!(Document)),
     ("principals", || schema_for!(PrincipalsDocument)),

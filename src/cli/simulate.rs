@@ -59,13 +59,16 @@ pub(crate) fn run(session: &Session, args: &SimulateArgs) -> Result<Outcome, Ref
         .field("policy_hash", policy.hash())
         .text(text(compared, &changed));
     if args.fail_on_change && !changed.is_empty() {
-        outcome.refuse(Refusal::new(
-            Code::PolicyMismatch,
-            format!(
-                "{} of {compared} past decisions would differ",
-                changed.len()
-            ),
-        ));
+        outcome.refuse(
+            Refusal::new(
+                Code::PolicyMismatch,
+                format!(
+                    "{} of {compared} past decisions would differ",
+                    changed.len()
+                ),
+            )
+            .next("look at each change above; if all are meant, leave out `--fail-on-change`"),
+        );
     }
     Ok(outcome.field("changed", changed))
 }

@@ -103,6 +103,10 @@ pub(crate) fn run_use(session: &Session, args: &VerifyArgs) -> Outcome {
     });
     let mut outcome = case.outcome("use", session, report);
     if let Some(at) = used {
+        outcome.text.push_str(&format!(
+            "used, as event {} of {} records\n",
+            at.tip.sequence, at.tip.stream_id
+        ));
         outcome.set("sequence", at.tip.sequence);
         outcome.set("event_hash", at.tip.event_hash);
         outcome.set("commit", at.commit.to_string());

@@ -25,6 +25,7 @@ mod stream;
 mod tests;
 mod tree;
 mod tree_format;
+mod work_tree;
 
 use std::{fmt, io, path::PathBuf};
 
@@ -37,6 +38,7 @@ pub use stream::{
 };
 pub use tree::{Blob, Snapshot, blob_id};
 pub use tree_format::{Entry, EntryKind};
+pub use work_tree::WorkTree;
 
 /// What [`Repository`] and its parts return.
 pub type Result<T> = std::result::Result<T, Error>;

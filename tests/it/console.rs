@@ -42,6 +42,25 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
+/// The sections of the README that begin in a shell of their own, each run by a test of its own.
+const APART: [&str; 2] = ["## Reviews", "## Human Agency Protocol"];
+
+/// The README's section whose heading begins like this.
+pub(crate) fn section(heading: &str) -> String {
+    let page = include_str!("../../README.md");
+    let (_, rest) = page.split_once(&format!("\n{heading}")).unwrap();
+    let end = rest.find("\n## ").unwrap_or(rest.len());
+    rest[..end].to_owned()
+}
+
+/// The README without the sections that begin in a shell of their own.
+pub(crate) fn main_page() -> String {
+    let page = include_str!("../../README.md").to_owned();
+    APART
+        .iter()
+        .fold(page, |page, heading| page.replace(&section(heading), ""))
+}
+
 /// Runs a page in a shell that the caller prepared; `shell` gets the script and returns what it printed.
 pub(crate) fn run(page: &str, shell: impl FnOnce(&str) -> String) {
     const MARK: &str = "--- end of step";

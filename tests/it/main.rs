@@ -16,12 +16,17 @@ mod console;
 mod forge;
 mod sandbox;
 
+mod architecture;
 mod codes;
+mod commands;
+mod exec;
 mod guard;
 mod hap;
 mod help;
 mod issue;
 mod readme;
+mod replay;
+mod requests;
 mod reviews;
 mod stream;
 mod tamper;

@@ -43,7 +43,7 @@ fn every_command_of_the_readme_prints_what_the_page_shows() {
     sandbox.write(".gitignore", "/target\n");
     sandbox.commit("This repository's own governance");
     fs::create_dir(sandbox.path("target")).unwrap();
-    let page = readme();
+    let page = console::main_page();
     assert!(page.contains(BUILD) && page.contains(TESTS));
     console::run(&as_console(&page.replace(TESTS, "")), |script| {
         let program = Path::new(env!("CARGO_BIN_EXE_permit"));

@@ -255,7 +255,8 @@ impl Sandbox {
 
     /// Runs `permit` and returns one text to compare: the call, the exit code, both outputs.
     pub(crate) fn permit(&self, arguments: &[&str]) -> String {
-        transcript(arguments, &self.run(arguments))
+        let here = self.folder.path().to_str().unwrap();
+        transcript(arguments, &self.run(arguments)).replace(here, "[SANDBOX]")
     }
 
     /// Runs `permit`, which has to succeed, and returns its standard output.

@@ -11,6 +11,9 @@ use crate::cli::session::Session;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::enforce::{Decision, Effective, Enforcement, Gap, Line};
 
+/// How many refs a line is searched for before it is read.
+const FEW: usize = 4;
+
 /// How much of the record is looked at in one step back.
 const STEP: u64 = 1 << 16;
 
@@ -89,6 +92,11 @@ fn gaps(push: &Push<'_>, file: &mut File) -> io::Result<Vec<Gap>> {
         }
     }
     backwards(file, |line| {
+        // Reading a line costs far more than seeing that it is about none of a few refs.
+        let few = open.len() <= FEW;
+        if few && !open.keys().any(|name| names(line, name)) {
+            return true;
+        }
         let Some((subject, before, after, left)) = read(line) else {
             return true;
         };
@@ -105,6 +113,17 @@ fn gaps(push: &Push<'_>, file: &mut File) -> io::Result<Vec<Gap>> {
         .into_iter()
         .filter_map(|(name, (old, newest))| Some(Gap::new(&name, &newest?, &old)))
         .collect())
+}
+
+/// Tells whether a line could be about a ref; one whose name JSON would escape always could.
+fn names(line: &[u8], name: &str) -> bool {
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+    !plain
+        || line
+            .windows(name.len())
+            .any(|window| window == name.as_bytes())
 }
 
 /// A ref, two places where a line saw it, and where it left it.

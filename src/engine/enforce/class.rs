@@ -1,11 +1,12 @@
 //! Refs and paths to classes of mutation (enforcement.md, Boundary 1).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! classes {
     ($($(#[$doc:meta])* $variant:ident = $word:literal;)+) => {
         /// The classes of mutation that the receive boundary tells apart, in the order of their words.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         pub enum Class {
             $($(#[$doc])* #[serde(rename = $word)] $variant,)+
         }

@@ -1,5 +1,6 @@
 //! Intent and finding to a decision; the same intent and the same state give the same bytes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::canonical::{self, Fault, Object, Value, to_bytes};
@@ -8,7 +9,9 @@ use super::class::Class;
 use super::mode::Mode;
 
 /// Where a mutation is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Boundary {
     /// A push into a governed repository.
     #[serde(rename = "git.receive")]
@@ -19,7 +22,7 @@ pub enum Boundary {
 }
 
 /// What somebody is about to change: `permit.mutation_intent.v1`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Intent {
     schema: IntentSchema,
@@ -39,7 +42,7 @@ pub struct Intent {
     pub paths: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 enum IntentSchema {
     #[serde(rename = "permit.mutation_intent.v1")]
     V1,
@@ -131,7 +134,7 @@ impl From<Result<(), Refusal>> for Finding {
 }
 
 /// The decision about one intent: `permit.enforcement_decision.v1`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     schema: DecisionSchema,
@@ -140,7 +143,7 @@ pub struct Decision {
     /// The reason; `OK` where it is allowed.
     pub reason: String,
     /// The part of the projection that decided.
-    pub context: Value<'static>,
+    pub context: Object<'static>,
     /// The mode that the boundary ran in.
     pub mode: Mode,
     /// What became of it.
@@ -149,14 +152,16 @@ pub struct Decision {
     pub intent: Intent,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 enum DecisionSchema {
     #[serde(rename = "permit.enforcement_decision.v1")]
     V1,
 }
 
 /// What became of an intent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Effective {
     /// It went through.
@@ -186,7 +191,7 @@ impl Decision {
             schema: DecisionSchema::V1,
             allow,
             reason: reason.name().to_owned(),
-            context: Value::Object(finding.context.clone()),
+            context: finding.context.clone(),
             mode,
             effective: if allow || mode != Mode::Enforce {
                 Effective::Allow

@@ -1,11 +1,14 @@
 //! The one switch: `off`, `shadow` or `enforce` (enforcement.md, Modes).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::code::{Code, Refusal};
 
 /// What a boundary does with its decisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Evaluates, records and blocks nothing.

@@ -179,9 +179,15 @@ fn refs_that_nobody_needs_are_refused_and_branches_and_tags_are_content() {
 fn ten_thousand_refs_in_one_push_are_all_judged() {
     let world = World::adopted();
     let tip = world.git("a", &["rev-parse", "HEAD"]);
-    let lines: String = (0..10_000)
-        .map(|n| format!("create refs/heads/many/{n} {tip}\n"))
+    let lines: Vec<String> = (0..10_000)
+        .map(|n| {
+            format!(
+                "create refs/heads/many/{n} {tip}
+"
+            )
+        })
         .collect();
+    let lines = lines.concat();
     let mut command = world.command("git", "a");
     command
         .args(["update-ref", "--stdin"])

@@ -35,7 +35,7 @@ fn two_sources_that_contradict_each_other_block() {
         ]);
         command.args(["--governed-ref", "main", "--format", "json"]);
         command.env("ENFORCEMENT_MODE", environment);
-        super::world::Run::of(command.output().unwrap())
+        super::world::Run::of(&command.output().unwrap())
     };
     let run = check("shadow", "enforce");
     assert_eq!(

@@ -51,7 +51,7 @@ fn reseal(bytes: &str, from: &str, to: &str) -> String {
     let hash = domain_hash(Domain::AuditEvent, &whole.into());
     members.insert(
         "event_hash",
-        Value::from(hash.iter().map(|b| format!("{b:02x}")).collect::<String>()),
+        Value::from(permit::engine::digest::Digest::new(hash).to_string()),
     );
     format!(
         "{head}\n\n{}",

@@ -21,7 +21,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn of(output: Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             exit: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -35,10 +35,8 @@ impl Run {
     }
 }
 
-fn key(name: &str) -> PathBuf {
-    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/keys");
-    keys.join(name)
-}
+/// Who has a key in the tests.
+const PEOPLE: [&str; 3] = ["ana", "bo", "cy"];
 
 /// The policy of the tests, with a text in place of another.
 pub(crate) fn policy(version: &str) -> Value {
@@ -74,15 +72,16 @@ pub(crate) fn policy(version: &str) -> Value {
     })
 }
 
-fn principals() -> Value {
+fn principals(keys: &Path) -> Value {
     let human = |name: &str| {
-        let text = fs::read_to_string(key(&format!("{name}.pub"))).unwrap();
+        let text = fs::read_to_string(keys.join(format!("{name}.pub"))).unwrap();
         json!({"id": format!("human:{name}"), "kind": "human", "roles": ["council"],
             "status": "active", "keys": [text.trim_end()]})
     };
-    json!({"schema": "permit.principals.v1", "principals": [
-        human("ana"), human("bo"), human("cy"),
-        {"id": "agent:codex", "kind": "automated_agent", "roles": [], "status": "active", "keys": []}]})
+    let agent = json!({"id": "agent:codex", "kind": "automated_agent", "roles": [],
+        "status": "active", "keys": []});
+    let [ana, bo, cy] = PEOPLE.map(human);
+    json!({"schema": "permit.principals.v1", "principals": [ana, bo, cy, agent]})
 }
 
 impl World {
@@ -92,6 +91,11 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
         };
         fs::create_dir(world.path("home")).unwrap();
+        for name in PEOPLE {
+            let mut command = world.command("ssh-keygen", "home");
+            command.args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name]);
+            assert!(command.status().unwrap().success());
+        }
         world.git("", &["init", "-q", "--bare", "-b", "main", "server.git"]);
         world.git(
             "server.git",
@@ -110,7 +114,11 @@ impl World {
             "governance/policy/acme.policy.json",
             policy("1").to_string(),
         );
-        world.write("a", "governance/principals.json", principals().to_string());
+        world.write(
+            "a",
+            "governance/principals.json",
+            principals(&world.path("home")).to_string(),
+        );
         world.commit("a", "Adopt");
         world.ok("a", &["stream", "open", "main"]);
         world
@@ -157,14 +165,14 @@ impl World {
 
     /// Runs `git`, which has to succeed.
     pub(crate) fn git(&self, at: &str, arguments: &[&str]) -> String {
-        let run = Run::of(self.command("git", at).args(arguments).output().unwrap());
+        let run = Run::of(&self.command("git", at).args(arguments).output().unwrap());
         assert_eq!(run.exit, 0, "git {arguments:?}: {run:?}");
         run.stdout.trim_end().to_owned()
     }
 
     pub(crate) fn permit(&self, at: &str, arguments: &[&str]) -> Run {
         let program = env!("CARGO_BIN_EXE_permit");
-        Run::of(self.command(program, at).args(arguments).output().unwrap())
+        Run::of(&self.command(program, at).args(arguments).output().unwrap())
     }
 
     /// Runs `permit --format json`, which has to succeed.
@@ -193,7 +201,7 @@ impl World {
         if !mode.is_empty() {
             command.env("ENFORCEMENT_MODE", mode);
         }
-        Run::of(command.output().unwrap())
+        Run::of(&command.output().unwrap())
     }
 
     /// Pushes in `enforce`, which has to go through.
@@ -339,13 +347,7 @@ impl World {
         );
         let id = made["review_id"].as_str().unwrap().to_owned();
         for name in ["ana", "bo"] {
-            let private = self.path(name);
-            fs::copy(key(name), &private).unwrap();
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                fs::set_permissions(&private, fs::Permissions::from_mode(0o600)).unwrap();
-            }
+            let private = self.path("home").join(name);
             let who = format!("human:{name}");
             let key = private.to_str().unwrap();
             self.ok(at, &["review", "sign", &id, "--as", &who, "--key", key]);

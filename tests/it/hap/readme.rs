@@ -7,11 +7,11 @@ use crate::console;
 
 #[test]
 fn an_engineer_and_a_marketer_attest_to_one_commit() {
-    let page = include_str!("../../../docs/hap.md");
+    let page = console::section("## Human Agency Protocol");
     let folder = tempfile::tempdir().unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_permit")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    console::run(page, |script| {
+    console::run(&page, |script| {
         let output = Command::new("sh")
             .args(["-c", script])
             .current_dir(folder.path())

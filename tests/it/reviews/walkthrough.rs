@@ -1,4 +1,4 @@
-//! The walk-through of `docs/reviews.md`, run as it stands by somebody who has only SSH keys and the binary.
+//! The walk-through of the README, run as it stands by somebody who has only SSH keys and the binary.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use crate::console;
 
 #[test]
 fn two_people_approve_a_deployment() {
-    let page = include_str!("../../../docs/reviews.md");
+    let page = console::section("## Reviews");
     let sandbox = Sandbox::bare();
     let program = Path::new(env!("CARGO_BIN_EXE_permit")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    console::run(page, |script| {
+    console::run(&page, |script| {
         let output = sandbox
             .command("sh")
             .args(["-c", script])

@@ -1,0 +1,35 @@
+//! The arguments of `permit exec`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::guard::args::ModeArg;
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("for").required(true).args(["request", "execution_request"]))]
+pub(crate) struct ExecArgs {
+    /// The permit; `-` is standard input
+    #[arg(value_name = "PERMIT")]
+    pub(crate) permit: PathBuf,
+    /// The request that is carried out; its `context.argv` is what runs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: Option<PathBuf>,
+    /// The execution request that is carried out; its harness is what runs
+    #[arg(long, value_name = "ID")]
+    pub(crate) execution_request: Option<String>,
+    /// The checkout that it runs in; by default the working directory
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) target: PathBuf,
+    /// Where the report is written as JSON; by default it is one line on standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// The governed commit
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    pub(crate) at: String,
+    #[command(flatten)]
+    pub(crate) mode: ModeArg,
+    /// The program and its arguments; must be those that the permit was issued for
+    #[arg(last = true, value_name = "ARGV")]
+    pub(crate) argv: Vec<String>,
+}

@@ -1,0 +1,483 @@
+//! `permit exec`: verify, claim, run, record (enforcement.md, Boundary 2).
+//!
+//! The claim, one append of `permit.used` and `tool.exec.requested`, stands before the run; whatever the child does is
+//! reported and never undone. The exit status is the child's, or 100 + class where the boundary says no.
+
+pub(crate) mod args;
+mod child;
+mod target;
+
+use std::fs;
+
+use args::ExecArgs;
+use child::Program;
+use target::{Target, not_allowed};
+
+use super::args::{Format, Global};
+use super::files;
+use super::guard::mode;
+use super::ledger::Entry;
+use super::outcome::Outcome;
+use super::render::{self, BAD, GOOD, WARN, paint, safe};
+use super::request;
+use super::session::{Act, Governed, Session};
+use super::stream::Stream;
+use super::verify::Case;
+use crate::engine::chain::{EventType, SealedEvent};
+use crate::engine::code::{Code, Refusal};
+use crate::engine::digest::{Fingerprint, PermitId, PolicyHash};
+use crate::engine::enforce::{Mode, Ran, exec_kind, requested, result};
+use crate::engine::execution_request::{BlockedAction, ExecutionRequest, binding};
+use crate::engine::permit::Permit;
+use crate::engine::policy::Effect;
+use crate::engine::request::{MAX_REQUEST, Request};
+
+/// What the boundary adds to the class of a reason to make its exit status.
+const OWN_EXIT: u8 = 100;
+
+/// A run that nothing was said against yet.
+struct Run<'s> {
+    case: Case<'s>,
+    record: Option<ExecutionRequest>,
+    program: Program,
+    argv: Vec<String>,
+    target: Option<Target>,
+}
+
+/// Where decisions about a permit are recorded: its own stream.
+struct Ledger<'s> {
+    stream: Stream<'s>,
+    permit_id: PermitId,
+    policy_hash: PolicyHash,
+    request_fingerprint: Fingerprint,
+    decision: Effect,
+    mode: Mode,
+}
+
+/// What came of it all.
+#[derive(Default)]
+struct Ended {
+    refusal: Option<Refusal>,
+    ran: Option<Ran>,
+    offending: Vec<String>,
+    enforced: Vec<&'static str>,
+    not_enforced: Vec<&'static str>,
+    warnings: Vec<String>,
+    permit_id: String,
+}
+
+pub(crate) fn run(global: &Global, args: &ExecArgs) -> Outcome {
+    let (mode, ended) = match mode(&args.mode) {
+        Ok(Mode::Off) => (Mode::Off, off(args)),
+        Ok(mode) => (mode, guarded(global, args, mode)),
+        Err(refusal) => (Mode::Enforce, refused(refusal)),
+    };
+    report(global, args, mode, ended)
+}
+
+fn refused(refusal: Refusal) -> Ended {
+    Ended {
+        refusal: Some(refusal),
+        ..Ended::default()
+    }
+}
+
+/// Runs the child and nothing else.
+fn off(args: &ExecArgs) -> Ended {
+    render::note("permit exec: the mode is `off`, nothing is verified or recorded");
+    unguarded(args)
+}
+
+/// Runs what was named on the command line, or in the request's own `context.argv`.
+fn unguarded(args: &ExecArgs) -> Ended {
+    let wanted = if args.argv.is_empty() {
+        let named = args.request.as_deref().and_then(|path| {
+            let request = Request::parse(&files::read(path, MAX_REQUEST).ok()?).ok()?;
+            argv_of(&request)
+        });
+        named.unwrap_or_default()
+    } else {
+        args.argv.clone()
+    };
+    match Program::find(&wanted, &args.target).and_then(|program| program.run()) {
+        Ok(ran) => Ended {
+            ran: Some(ran),
+            ..Ended::default()
+        },
+        Err(refusal) => refused(refusal),
+    }
+}
+
+fn guarded(global: &Global, args: &ExecArgs, mode: Mode) -> Ended {
+    let opened = Session::open(global).and_then(|session| {
+        let permit = Permit::parse(&files::read(&args.permit, MAX_REQUEST)?)?;
+        Ok((session, permit))
+    });
+    let (session, permit) = match opened {
+        Ok(opened) => opened,
+        Err(refusal) => return unrecorded(args, mode, refusal),
+    };
+    let ledger = match Ledger::new(&session, &permit, mode) {
+        Ok(ledger) => ledger,
+        Err(refusal) => return unrecorded(args, mode, refusal),
+    };
+    let mut ended = match prepare(&session, args, mode, permit) {
+        Ok(run) => execute(run, &ledger, args),
+        Err(refusal) => ledger.deny(args, refusal),
+    };
+    ended.permit_id = ledger.permit_id.to_string();
+    ended
+}
+
+/// The record, if one is carried out, and the request that the permit must have been issued for.
+fn name(
+    session: &Session,
+    args: &ExecArgs,
+    permit: &Permit,
+) -> Result<(Option<ExecutionRequest>, Request), Refusal> {
+    if let Some(id) = &args.execution_request {
+        let governed = session.govern(&args.at)?;
+        let record = request::load(&governed, id)?;
+        request::check_record(session, &governed, &record)?;
+        check_approved(session, &governed, &record, permit)?;
+        let request = record.bound_request();
+        return Ok((Some(record), request));
+    }
+    let path = args.request.as_deref().unwrap_or(std::path::Path::new("-"));
+    let request = Request::parse(&files::read(path, MAX_REQUEST)?)?;
+    if binding(&request).is_some() {
+        let what = "a permit that was issued for an execution request runs only with it";
+        return Err(
+            Refusal::new(Code::UnboundRequest, what).next("run it with `--execution-request ID`")
+        );
+    }
+    Ok((None, request))
+}
+
+/// Checks the approvers of a record again before it is carried out; the permit's own review is verified with it.
+fn check_approved(
+    session: &Session,
+    governed: &Governed<'_>,
+    record: &ExecutionRequest,
+    permit: &Permit,
+) -> Result<(), Refusal> {
+    let review = permit
+        .review_ref
+        .as_ref()
+        .ok_or_else(request::not_required)?;
+    let entry = Entry::load(session, governed, review.review_id)?;
+    let signers: Vec<&str> = match entry.as_deref() {
+        Some(Entry::Case(case)) => {
+            let document = case.artifact.document();
+            document.cross_signers.iter().map(String::as_str).collect()
+        }
+        Some(Entry::Malformed(refusal)) => return Err(refusal.clone()),
+        None => Vec::new(),
+    };
+    record.check_signers(&signers)
+}
+
+/// Everything that is looked at before the claim; the permit itself comes first.
+fn prepare<'s>(
+    session: &'s Session,
+    args: &ExecArgs,
+    mode: Mode,
+    permit: Permit,
+) -> Result<Run<'s>, Refusal> {
+    session.allow(Act::Execute)?;
+    if mode == Mode::Enforce && session.governed_ref().is_none() {
+        let what = "no governed ref is configured, and nothing is executed without one";
+        return Err(Refusal::new(Code::CommitNotGoverned, what)
+            .next("git config permit.governedRef refs/heads/main"));
+    }
+    let (record, request) = name(session, args, &permit)?;
+    let case = Case::new(session, permit, request, &args.at)?;
+    if let Some(refusal) = case.judge(case.stream.existing_tip()).refusal {
+        return Err(refusal);
+    }
+    let permitted = argv(args, &case, record.as_ref())?;
+    let target = record
+        .as_ref()
+        .map(|record| Target::open(session, &args.target, record))
+        .transpose()?;
+    let folder = match (&target, &record) {
+        (Some(target), Some(record)) => {
+            target.folder(&record.document().harness.working_directory)?
+        }
+        _ => args.target.clone(),
+    };
+    Ok(Run {
+        program: Program::find(&permitted, &folder)?,
+        case,
+        record,
+        argv: permitted,
+        target,
+    })
+}
+
+/// What runs: the record's harness, or the request's `context.argv`; the command line must say the same.
+fn argv(
+    args: &ExecArgs,
+    case: &Case<'_>,
+    record: Option<&ExecutionRequest>,
+) -> Result<Vec<String>, Refusal> {
+    let mismatch = |what: &str| Refusal::new(Code::ArgvMismatch, what.to_owned());
+    let permitted = match record {
+        Some(record) => record.document().harness.argv.clone(),
+        None => argv_of(&case.request).ok_or_else(|| {
+            mismatch("the request has no `context.argv` that is a list of strings")
+        })?,
+    };
+    if args.argv.is_empty() || args.argv == permitted {
+        return Ok(permitted);
+    }
+    let shown = |argv: &[String]| serde_json::to_string(argv).unwrap_or_default();
+    Err(mismatch("the arguments are not those that were permitted")
+        .detail("permitted", shown(&permitted))
+        .detail("found", shown(&args.argv)))
+}
+
+fn argv_of(request: &Request) -> Option<Vec<String>> {
+    let argv = request.context.get("argv")?.as_array()?;
+    let argv: Option<Vec<String>> = argv
+        .iter()
+        .map(|argument| argument.as_str().map(str::to_owned))
+        .collect();
+    argv.filter(|argv| !argv.is_empty())
+}
+
+/// Claims, runs and records.
+fn execute(mut run: Run<'_>, ledger: &Ledger<'_>, args: &ExecArgs) -> Ended {
+    let (mut enforced, mut not_enforced) = (Vec::new(), Vec::new());
+    let blocked = run
+        .record
+        .iter()
+        .flat_map(|record| &record.document().blocked_actions);
+    for action in blocked {
+        if *action == BlockedAction::NetworkEgress && run.program.cut_off() {
+            enforced.push(action.word());
+        } else {
+            not_enforced.push(action.word());
+        }
+    }
+    let commit = match &run.record {
+        Some(record) => record.document().target_repository.commit.to_string(),
+        None => String::new(),
+    };
+    let (report, claimed) = run.case.claim(|case, at| {
+        let governed = case.governed()?;
+        let actor = &case.request.actor_id;
+        let used = SealedEvent::used(&case.permit, actor, &at.tip, governed.sha())?;
+        let payload = requested(case.permit.permit_id, ledger.mode, &run.argv, &commit);
+        let asked = SealedEvent::record(
+            EventType::ToolExecRequested,
+            &used.tip(),
+            case.permit.policy_hash,
+            case.permit.request_fingerprint,
+            payload,
+        )?;
+        Ok(vec![used, asked])
+    });
+    if claimed.is_none() {
+        let refusal = report.refusal.unwrap_or_else(|| run.case.stream.missing());
+        return ledger.deny(args, refusal);
+    }
+    let watched = run.target.as_mut().map_or(Ok(()), Target::watch);
+    let mut ended = match watched.and_then(|()| run.program.run()) {
+        Ok(ran) => Ended {
+            ran: Some(ran),
+            ..Ended::default()
+        },
+        Err(refusal) => refused(refusal),
+    };
+    if let (Some(target), Some(ran)) = (&run.target, &mut ended.ran) {
+        match target.changes() {
+            Ok((changed, offending)) => {
+                ran.changed_paths = changed;
+                if !offending.is_empty() {
+                    ended.refusal = Some(not_allowed(&offending));
+                }
+                ended.offending = offending;
+            }
+            Err(refusal) => ended.refusal = Some(refusal),
+        }
+    }
+    let reason = ended
+        .refusal
+        .as_ref()
+        .map_or(Code::Ok, |refusal| refusal.code);
+    let ran = ended.ran.clone().unwrap_or_default();
+    if let Err(refusal) = ledger.append(reason, &ran) {
+        unrecordable(&mut ended, ledger.mode, refusal);
+    }
+    ended.enforced = enforced;
+    ended.not_enforced = not_enforced;
+    ended
+}
+
+/// A "no" that no stream can hold, because nothing names one.
+fn unrecorded(args: &ExecArgs, mode: Mode, refusal: Refusal) -> Ended {
+    if mode == Mode::Enforce {
+        return refused(refusal);
+    }
+    let mut ended = unguarded(args);
+    ended.warnings.push(format!(
+        "SHADOW: THE DECISION COULD NOT BE RECORDED: {}: {}",
+        refusal.code.name(),
+        refusal.message
+    ));
+    ended.refusal.get_or_insert(refusal);
+    ended
+}
+
+fn unrecordable(ended: &mut Ended, mode: Mode, refusal: Refusal) {
+    if mode == Mode::Enforce {
+        ended.refusal.get_or_insert(refusal);
+        return;
+    }
+    ended.warnings.push(format!(
+        "SHADOW: THE DECISION COULD NOT BE RECORDED: {}",
+        refusal.message
+    ));
+}
+
+impl<'s> Ledger<'s> {
+    fn new(session: &'s Session, permit: &Permit, mode: Mode) -> Result<Self, Refusal> {
+        Ok(Self {
+            stream: Stream::new(session, &permit.stream_id)?,
+            permit_id: permit.permit_id,
+            policy_hash: permit.policy_hash,
+            request_fingerprint: permit.request_fingerprint,
+            decision: permit.decision,
+            mode,
+        })
+    }
+
+    /// Records a "no"; in shadow the child runs all the same.
+    fn deny(&self, args: &ExecArgs, refusal: Refusal) -> Ended {
+        let recorded = self.append(refusal.code, &Ran::default());
+        let mut ended = match self.mode {
+            Mode::Enforce => Ended::default(),
+            Mode::Shadow | Mode::Off => unguarded(args),
+        };
+        if ended.refusal.is_none() {
+            ended.refusal = Some(refusal);
+        }
+        if let Err(refusal) = recorded {
+            unrecordable(&mut ended, self.mode, refusal);
+        }
+        ended
+    }
+
+    /// Appends the result of a run, or of a "no".
+    fn append(&self, reason: Code, ran: &Ran) -> Result<(), Refusal> {
+        self.stream
+            .append(|before| {
+                let at = before.ok_or_else(|| self.stream.missing())?;
+                let event = SealedEvent::record(
+                    exec_kind(reason, self.decision),
+                    &at.tip,
+                    self.policy_hash,
+                    self.request_fingerprint,
+                    result(self.permit_id, self.mode, reason, ran),
+                )?;
+                Ok((vec![event], ()))
+            })
+            .map(|_| ())
+    }
+}
+
+/// Says what came of it: JSON in a file, or one line on standard error; and the exit status.
+fn report(global: &Global, args: &ExecArgs, mode: Mode, ended: Ended) -> Outcome {
+    let child = ended.ran.as_ref().map(child_exit);
+    let reason = ended
+        .refusal
+        .as_ref()
+        .map_or(Code::Ok, |refusal| refusal.code);
+    let own = OWN_EXIT.saturating_add(reason.class().exit_code());
+    let exit = match (child, reason, mode) {
+        (Some(child), Code::Ok, _) | (Some(child), _, Mode::Shadow | Mode::Off) => child,
+        (Some(_), _, Mode::Enforce) | (None, _, _) => own,
+    };
+    let ran = ended.ran.clone().unwrap_or_default();
+    let mut outcome = Outcome::ok("exec")
+        .field("mode", mode)
+        .field("permit_id", &ended.permit_id)
+        .field("executed", ended.ran.is_some())
+        .field("exit_status", ran.exit_status.unwrap_or(-1))
+        .field("signal", ran.signal.unwrap_or(-1))
+        .field("changed_paths", &ran.changed_paths)
+        .field("not_allowed", &ended.offending)
+        .field("enforced", &ended.enforced)
+        .field("not_enforced", &ended.not_enforced)
+        .field("exit", exit);
+    outcome.warnings.clone_from(&ended.warnings);
+    if let Some(refusal) = &ended.refusal {
+        outcome.refuse(refusal.clone());
+    }
+    let json = format!("{}\n", outcome.to_json());
+    let written = args
+        .report
+        .as_deref()
+        .map(|path| fs::write(path, &json).map_err(|error| super::fault::io(path, &error)));
+    if let Some(Err(refusal)) = &written {
+        render::note(&format!("permit exec: {}", safe(&refusal.message)));
+    }
+    if !matches!(written, Some(Ok(()))) {
+        match global.format {
+            Format::Json => render::note(json.trim_end()),
+            Format::Text => render::note(&line(&ended, mode, exit)),
+        }
+    }
+    let mut quiet = Outcome::raw("exec", "");
+    quiet.warnings = if args.report.is_none() && global.format == Format::Json {
+        Vec::new()
+    } else {
+        ended.warnings
+    };
+    quiet.exit = Some(exit);
+    quiet
+}
+
+fn child_exit(ran: &Ran) -> u8 {
+    let status = ran
+        .exit_status
+        .map(|status| u8::try_from(status & 0xff).unwrap_or(u8::MAX));
+    let killed = ran
+        .signal
+        .map(|signal| u8::try_from(signal).map_or(u8::MAX, |signal| signal.saturating_add(128)));
+    status.or(killed).unwrap_or(u8::MAX)
+}
+
+fn line(ended: &Ended, mode: Mode, exit: u8) -> String {
+    let (style, word) = match (&ended.refusal, mode, &ended.ran) {
+        (None, _, _) => (GOOD, "ran"),
+        (Some(_), Mode::Shadow, Some(_)) => (WARN, "ran, and would be blocked"),
+        (Some(_), _, Some(_)) => (BAD, "ran, and broke its bounds"),
+        (Some(_), _, None) => (BAD, "blocked"),
+    };
+    let mut text = format!("permit exec: {} (exit {exit})", paint(style, word));
+    if let Some(refusal) = &ended.refusal {
+        text.push_str(&format!(
+            " [{}] {}",
+            refusal.code.name(),
+            safe(&refusal.message)
+        ));
+        let shown: Vec<String> = refusal
+            .details
+            .iter()
+            .map(|(name, value)| format!("{}: {}", safe(name), safe(value)))
+            .collect();
+        if !shown.is_empty() {
+            text.push_str(&format!(" ({})", shown.join(", ")));
+        }
+        text.push_str(&format!("; {}", safe(refusal.next_step())));
+    }
+    if !ended.not_enforced.is_empty() {
+        text.push_str(&format!(
+            "; not enforced: {}",
+            ended.not_enforced.join(", ")
+        ));
+    }
+    text
+}

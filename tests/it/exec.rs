@@ -1,0 +1,262 @@
+//! The execution boundary: real runs, claimed before they begin.
+
+use std::fs;
+use std::process::{Child, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::guard::world::{Run, World};
+
+const STREAM: &str = "refs/permit/streams/main";
+
+/// A clone whose governed ref is its own `main`.
+fn world() -> World {
+    let world = World::new();
+    world.git("a", &["config", "permit.governedRef", "refs/heads/main"]);
+    world
+}
+
+fn exec(world: &World, mode: &str, arguments: &[&str]) -> Run {
+    Run::of(&command(world, mode, arguments).output().unwrap())
+}
+
+fn command(world: &World, mode: &str, arguments: &[&str]) -> std::process::Command {
+    let mut command = world.command(env!("CARGO_BIN_EXE_permit"), "a");
+    command.arg("exec").args(arguments);
+    if !mode.is_empty() {
+        command.env("ENFORCEMENT_MODE", mode);
+    }
+    command
+}
+
+fn spawn(world: &World, mode: &str, arguments: &[&str]) -> Child {
+    let mut command = command(world, mode, arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// A permit and its request for a program.
+fn permitted(world: &World, selector: &str, argv: &[&str]) -> (String, String) {
+    let request = world.request(selector, &json!({"argv": argv}));
+    (world.issue("a", &request), request)
+}
+
+/// The types and payloads of the stream's events, oldest first.
+fn events(world: &World) -> Vec<(String, Value)> {
+    let log = world.git("a", &["log", "--reverse", "--format=%b", STREAM]);
+    log.lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let artifact: Value = serde_json::from_str(line).unwrap();
+            let event = &artifact["event"];
+            let kind = event["event_type"].as_str().unwrap().to_owned();
+            (kind, event["payload"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn the_claim_stands_before_the_run_and_the_result_after_it() {
+    let world = world();
+    let argv = [
+        "sh",
+        "-c",
+        "git log -1 --format=%s refs/permit/streams/main; exit 7",
+    ];
+    let (permit, request) = permitted(&world, "run", &argv);
+    let report = world.path("report.json");
+    let run = exec(
+        &world,
+        "enforce",
+        &[
+            &permit,
+            "--request",
+            &request,
+            "--report",
+            report.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(
+        (run.exit, run.stdout.trim_end()),
+        (7, "tool.exec.requested #3"),
+        "{run:?}"
+    );
+    let events = events(&world);
+    let kinds: Vec<&str> = events.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "stream.opened",
+            "permit.issued",
+            "permit.used",
+            "tool.exec.requested",
+            "tool.exec.allowed"
+        ]
+    );
+    assert_eq!(events[3].1["argv"], json!(argv));
+    assert_eq!(events[3].1["target_commit"], "");
+    let result = &events[4].1;
+    assert_eq!(
+        (&result["exit_status"], &result["signal"], &result["reason"]),
+        (&json!(7), &json!(-1), &json!("OK"))
+    );
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(
+        (&report["exit"], &report["executed"]),
+        (&json!(7), &json!(true))
+    );
+    let run = exec(&world, "enforce", &[&permit, "--request", &request]);
+    assert_eq!(run.exit, 106, "{run:?}");
+    assert!(
+        run.stderr.contains("[ALREADY_USED]") && run.stdout.is_empty(),
+        "{run:?}"
+    );
+    // What was recorded goes through the receive boundary.
+    world.pushed("a", &["main", STREAM]);
+}
+
+#[test]
+fn another_program_or_arguments_are_refused_before_the_claim() {
+    let world = world();
+    let (permit, request) = permitted(&world, "run", &["true"]);
+    let run = exec(
+        &world,
+        "enforce",
+        &[&permit, "--request", &request, "--", "false"],
+    );
+    assert_eq!(run.exit, 103, "{run:?}");
+    assert!(run.stderr.contains("[ARGV_MISMATCH]"), "{run:?}");
+    let kinds: Vec<String> = events(&world).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(
+        kinds,
+        ["stream.opened", "permit.issued", "tool.exec.blocked"]
+    );
+    let run = exec(
+        &world,
+        "enforce",
+        &[&permit, "--request", &request, "--", "true"],
+    );
+    assert_eq!(run.exit, 0, "{run:?}");
+    let (permit, request) = permitted(&world, "run", &["no-such-program-anywhere"]);
+    let run = exec(&world, "enforce", &[&permit, "--request", &request]);
+    assert_eq!(run.exit, 101, "{run:?}");
+    assert!(
+        !events(&world)
+            .iter()
+            .any(|(kind, payload)| kind == "permit.used" && payload["permit_id"] == permit)
+    );
+    world.pushed("a", &["main", STREAM]);
+}
+
+#[test]
+fn the_mode_is_the_only_switch() {
+    let world = world();
+    let (permit, request) = permitted(&world, "run", &["echo", "ran"]);
+    for (mode, exit) in [("", 107), ("Enforce", 107)] {
+        assert_eq!(
+            exec(&world, mode, &[&permit, "--request", &request]).exit,
+            exit
+        );
+    }
+    let run = exec(
+        &world,
+        "off",
+        &[&permit, "--request", &request, "--", "echo", "anything"],
+    );
+    assert_eq!(
+        (run.exit, run.stdout.as_str()),
+        (0, "anything\n"),
+        "{run:?}"
+    );
+    assert_eq!(events(&world).len(), 2, "off records nothing");
+    // In shadow a refusal is recorded and the child runs.
+    let run = exec(
+        &world,
+        "shadow",
+        &[&permit, "--request", &request, "--", "echo", "other"],
+    );
+    assert_eq!((run.exit, run.stdout.as_str()), (0, "other\n"), "{run:?}");
+    assert!(run.stderr.contains("[ARGV_MISMATCH]"), "{run:?}");
+    let (kind, payload) = events(&world).pop().unwrap();
+    assert_eq!(
+        (kind.as_str(), &payload["mode"]),
+        ("tool.exec.blocked", &json!("shadow"))
+    );
+    let run = exec(&world, "enforce", &[&permit, "--request", &request]);
+    assert_eq!((run.exit, run.stdout.as_str()), (0, "ran\n"), "{run:?}");
+    world.pushed("a", &["main", STREAM]);
+    let report = world.ok("a", &["guard", "report"]);
+    let sums = report["sums"].as_array().unwrap();
+    assert!(
+        sums.iter()
+            .any(|row| row["reason"] == "ARGV_MISMATCH" && row["mode"] == "shadow"),
+        "{report}"
+    );
+}
+
+#[test]
+fn enforce_needs_a_trust_root_and_a_role_that_executes() {
+    let world = World::new();
+    let (permit, request) = permitted(&world, "run", &["true"]);
+    let run = exec(&world, "enforce", &[&permit, "--request", &request]);
+    assert_eq!(run.exit, 105, "{run:?}");
+    assert!(run.stderr.contains("[COMMIT_NOT_GOVERNED]"), "{run:?}");
+    world.git("a", &["config", "permit.governedRef", "refs/heads/main"]);
+    world.git("a", &["config", "permit.role", "supervisor"]);
+    let run = exec(&world, "enforce", &[&permit, "--request", &request]);
+    assert_eq!(run.exit, 103, "{run:?}");
+    assert!(run.stderr.contains("[ROLE_FORBIDDEN]"), "{run:?}");
+}
+
+#[test]
+fn a_warning_is_recorded_as_such() {
+    let world = world();
+    let (permit, request) = permitted(&world, "run.warn", &["true"]);
+    assert_eq!(
+        exec(&world, "enforce", &[&permit, "--request", &request]).exit,
+        0
+    );
+    assert_eq!(events(&world).pop().unwrap().0, "tool.exec.warned");
+    world.pushed("a", &["main", STREAM]);
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_are_passed_on_and_a_killed_child_is_128_and_its_signal() {
+    let world = world();
+    let (permit, request) = permitted(&world, "run", &["sh", "-c", "kill -KILL $$"]);
+    let run = exec(&world, "enforce", &[&permit, "--request", &request]);
+    assert_eq!(run.exit, 137, "{run:?}");
+    assert_eq!(events(&world).pop().unwrap().1["signal"], 9);
+    let script = "trap 'echo got; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
+    let (permit, request) = permitted(&world, "run", &["sh", "-c", script]);
+    let mut child = spawn(&world, "enforce", &[&permit, "--request", &request]);
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let pid = child.id().to_string();
+    world.git("a", &["-c", &format!("alias.k=!kill -TERM {pid}"), "k"]);
+    line.clear();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "got\n");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert_eq!(events(&world).pop().unwrap().1["exit_status"], 3);
+}
+
+#[test]
+fn of_many_concurrent_runs_of_a_one_shot_permit_exactly_one_happens() {
+    let world = world();
+    let (permit, request) = permitted(&world, "run", &["sh", "-c", "echo x >> ran"]);
+    let children: Vec<Child> = (0..8)
+        .map(|_| spawn(&world, "enforce", &[&permit, "--request", &request]))
+        .collect();
+    let mut exits: Vec<i32> = children
+        .into_iter()
+        .map(|child| child.wait_with_output().unwrap().status.code().unwrap())
+        .collect();
+    exits.sort_unstable();
+    assert_eq!(exits, [0, 106, 106, 106, 106, 106, 106, 106]);
+    assert_eq!(fs::read_to_string(world.path("a/ran")).unwrap(), "x\n");
+    world.pushed("a", &["main", STREAM]);
+}
