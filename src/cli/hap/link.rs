@@ -5,6 +5,7 @@
 //! The head lies behind the commit that brings the artifact in, by parents of any kind, so that what was attested to is
 //! what was merged. Neither depends on a clock, on a ref or on when somebody looks.
 
+use super::clock::Now;
 use super::commits::Commits;
 use crate::cli::ledger::Entry;
 use crate::cli::session::{Governed, Session, commit_id};
@@ -56,10 +57,11 @@ pub(crate) fn load_action(
     })
 }
 
-/// Refuses to run what a permit permits once an attestation that it rests on has expired; `now` in Unix seconds.
+/// Refuses to run what a permit permits once an attestation that it rests on has expired.
 ///
+/// Asks for the time only where the permit rests on attestations: nothing else that is decided about a permit knows one.
 /// Makes the decision of `issue` again with the clock running: a provider that is no longer trusted, or an attestation
-/// that is dated in the future, does not count either. A permit that rests on no attestation is always in force.
+/// that is dated in the future, does not count either.
 ///
 /// # Errors
 /// `TTL_EXPIRED`, or whatever else no longer holds; `REVIEW_MISSING` where the governed commit lacks the review.
@@ -68,7 +70,7 @@ pub(crate) fn ttl_in_force(
     governed: &Governed<'_>,
     request: &Request,
     permit: &Permit,
-    now: i64,
+    now: impl FnOnce() -> Result<Now, Refusal>,
 ) -> Result<(), Refusal> {
     let Some(review) = &permit.review_ref else {
         return Ok(());
@@ -92,12 +94,9 @@ pub(crate) fn ttl_in_force(
     let Some(action) = case.action(session, governed, request, need.asks)? else {
         return Err(need.missing());
     };
-    action?
-        .assess(
-            blobs.unwrap_or_default(),
-            attestations,
-            &request.actor_id,
-            Clock::At(now),
-        )
+    let (action, blobs, now) = (action?, blobs.unwrap_or_default(), now()?);
+    let decided = action.assess(blobs, attestations, &request.actor_id, Clock::At(now.time));
+    decided
         .map(|_| ())
+        .map_err(|refusal| refusal.detail("now", now.time.to_string()))
 }

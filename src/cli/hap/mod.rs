@@ -16,8 +16,9 @@ mod show;
 mod sp;
 mod stream;
 
-pub(crate) use args::HapVerb;
 use args::{AuthorityVerb, GateVerb, SpVerb, StreamVerb};
+pub(crate) use args::{ClockArgs, HapVerb};
+pub(crate) use clock::Now;
 pub(crate) use commits::read_blob;
 pub(crate) use link::{load_action, ttl_in_force};
 

@@ -306,6 +306,15 @@ impl Artifact {
         Some(&found.sshsig)
     }
 
+    /// Everybody who signs it: the cross-signers, and beside attestations nobody, whomever it names.
+    #[must_use]
+    pub fn signers(&self) -> &[String] {
+        match self.document.signatures {
+            Some(_) => &self.document.cross_signers,
+            None => &[],
+        }
+    }
+
     /// The hash of each attestation that it carries, in its order; nothing where it carries signatures.
     #[must_use]
     pub fn attestation_hashes(&self) -> Option<Vec<HashText>> {

@@ -44,7 +44,7 @@ pub struct Record {
     pub verdict: Verdict,
     /// What an approval narrows.
     pub conditions: Vec<Condition>,
-    /// Everybody who signed; beside attestations, whom the artifact names.
+    /// Everybody who signed; nobody where attestations stand in place of signatures.
     pub cross_signers: Vec<String>,
     /// The bytes that the decision is about.
     pub manifest_envelope_id: ManifestId,
@@ -269,7 +269,7 @@ impl Record {
             reviewer: document.reviewer.clone(),
             verdict: document.verdict,
             conditions: document.conditions.clone(),
-            cross_signers: document.cross_signers.clone(),
+            cross_signers: artifact.signers().to_vec(),
             manifest_envelope_id: document.manifest_envelope_id,
             introduced_by: origin.introduced_by,
             recorded_at: origin.recorded_at,
