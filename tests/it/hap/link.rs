@@ -142,7 +142,14 @@ impl World {
 
     fn exec(&self, now: i64) -> Answer {
         let now = now.to_string();
-        let report = ["--report", "../report.json", "--now", &now];
+        let report = [
+            "--mode",
+            "enforce",
+            "--report",
+            "../report.json",
+            "--now",
+            &now,
+        ];
         self.with_permit("exec", &report)
     }
 
@@ -215,7 +222,7 @@ fn lifetimes_count_where_something_runs_and_nowhere_else() {
         (&report["now"], &report["clock"]),
         (&json!(NOW + 3600), &json!("given"))
     );
-    let words = ["--report", "../report.json"];
+    let words = ["--mode", "enforce", "--report", "../report.json"];
     let by_the_system = world.with_permit("exec", &words);
     assert_eq!(by_the_system.exit, 106, "{by_the_system:?}");
     assert_eq!(world.exec(NOW - 1).exit, 106, "dated in the future");
