@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::ledger::Entry;
+use super::ledger::{ActionAt, Entry};
 use super::session::{Governed, Session};
 use super::stream::Stream;
 use super::walk::Facts;
@@ -75,6 +75,8 @@ pub(crate) struct Waiting<'a> {
     pub(crate) need: ReviewNeed<'a>,
     request: &'a Request,
     pub(crate) entry: Option<Rc<Entry>>,
+    /// The action that the review's attestations are about.
+    action: ActionAt,
 }
 
 /// Decides about a request at a governed commit, at a place of a stream.
@@ -110,11 +112,18 @@ pub(crate) fn prepare<'a>(
         Decision::NeedsReview(need) => {
             let entry = Entry::load(session, governed, need.review_id)
                 .map_err(|refusal| pending(&need, refusal))?;
+            let action = match entry.as_deref() {
+                Some(Entry::Case(case)) => case
+                    .action(session, governed, request, need.asks)
+                    .map_err(|refusal| pending(&need, refusal))?,
+                Some(Entry::Malformed(_)) | None => None,
+            };
             Prepared::Review(Box::new(Waiting {
                 session,
                 need,
                 request,
                 entry,
+                action,
             }))
         }
     })
@@ -151,7 +160,7 @@ impl Waiting<'_> {
             stream_id: Some(&place.stream.id),
             sequence: place.sequence,
         };
-        Ok(Some(case.judge(&expected, &facts)))
+        Ok(Some(case.judge(&expected, &facts, &self.action)))
     }
 
     fn decide(&self, place: &Place<'_>) -> Result<Decided, Undecided> {

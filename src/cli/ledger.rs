@@ -7,14 +7,16 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::fault;
 use super::session::{Governed, MAX_GOVERNED, Session, sha};
 use super::walk::{Facts, Walk};
-use crate::engine::code::{Code, Refusal};
+use super::{fault, hap};
+use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::digest::{CommitSha, ReviewId, sha256};
+use crate::engine::policy::ReviewType;
+use crate::engine::request::Request;
 use crate::engine::review::{
-    Artifact, Evidence, Expected, Found, Judgement, MAX_ARTIFACT, Manifest, ManifestFact, Origin,
-    PRINCIPALS_PATH, Principals, Table, judge,
+    Action, ActionFact, Artifact, Evidence, Expected, Found, Judgement, MAX_ARTIFACT, Manifest,
+    ManifestFact, Origin, PRINCIPALS_PATH, Principals, Table, judge,
 };
 use crate::git::{self, CommitId, EntryKind, ObjectId, Snapshot};
 
@@ -60,7 +62,12 @@ pub(crate) struct Case {
     governed: TableAt,
     manifest: ManifestAt,
     origin: Origin,
+    /// The commit that brings the artifact in; for a draft, the one that it would follow.
+    lands: CommitId,
 }
+
+/// The action that is attested to, as far as it can be judged; nothing where nobody asks for attestations.
+pub(crate) type ActionAt = Option<Result<Action, Refusal>>;
 
 impl Entry {
     /// Reads what a governed commit's ledger holds for a review; nothing where it holds no artifact.
@@ -118,18 +125,21 @@ impl Entry {
                 introduced_by: sha(introduction.commit),
                 recorded_at: introduction.time,
             },
+            lands: introduction.commit,
         })))
     }
 }
 
 impl Case {
-    /// An artifact that is not committed yet, as if the next commit on the governed one introduced it.
+    /// An artifact that is not governed yet, as if the next commit on the governed one introduced it; it comes after
+    /// whatever `lands` comes after.
     pub(crate) fn draft(
         session: &Session,
         governed: &Governed<'_>,
         artifact: Artifact,
         file_name: String,
         manifest: ManifestAt,
+        lands: CommitId,
     ) -> Result<Self, Refusal> {
         let table = TableAt::load(session, &governed.snapshot)?;
         Ok(Self {
@@ -142,11 +152,39 @@ impl Case {
                 introduced_by: CommitSha::new([0; 20]),
                 recorded_at: 0,
             },
+            lands,
         })
     }
 
-    /// Judges the artifact with what the stream says around it.
-    pub(crate) fn judge(&self, expected: &Expected<'_>, facts: &Facts) -> Judgement {
+    /// Loads the action that a request names, where the review type asks for attestations to it.
+    ///
+    /// # Errors
+    /// Objects that the repository lacks or cannot read; what else is wrong comes out in the judgement.
+    pub(crate) fn action(
+        &self,
+        session: &Session,
+        governed: &Governed<'_>,
+        request: &Request,
+        asks: &ReviewType,
+    ) -> Result<ActionAt, Refusal> {
+        match asks {
+            ReviewType::Signers(_) => Ok(None),
+            ReviewType::Attestations { .. } => {
+                match hap::load_action(session, governed, request, self.lands) {
+                    Err(refusal) if refusal.class() == Class::Failed => Err(refusal),
+                    action => Ok(Some(action)),
+                }
+            }
+        }
+    }
+
+    /// Judges the artifact with what the stream says around it, and the action that is attested to.
+    pub(crate) fn judge(
+        &self,
+        expected: &Expected<'_>,
+        facts: &Facts,
+        action: &ActionAt,
+    ) -> Judgement {
         let evidence = Evidence {
             file_name: &self.file_name,
             before: self.before.table(),
@@ -159,6 +197,11 @@ impl Case {
             anchor: facts.anchor,
             issued: facts.issued,
             origin: self.origin,
+            action: match action {
+                None => ActionFact::Unknown,
+                Some(Err(refusal)) => ActionFact::Invalid(refusal),
+                Some(Ok(action)) => ActionFact::Known(action),
+            },
         };
         judge(&self.artifact, expected, &evidence)
     }

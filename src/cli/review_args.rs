@@ -72,6 +72,9 @@ pub(crate) struct ReviewNewArgs {
     /// The id of the manifest of what is decided about
     #[arg(long, value_name = "ID")]
     pub(crate) manifest: String,
+    /// A file with one domain's attestation, for a review type that asks for them; in the profile's order
+    #[arg(long = "attestation", value_name = "FILE", num_args = 1..)]
+    pub(crate) attestations: Vec<PathBuf>,
     /// A condition as JSON, such as `{"type": "sequence_span", "max": 5}`; several, or repeated
     #[arg(long = "condition", value_name = "JSON", num_args = 1..)]
     pub(crate) conditions: Vec<String>,

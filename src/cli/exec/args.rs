@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::guard::args::ModeArg;
+use crate::cli::hap::ClockArgs;
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("for").required(true).args(["request", "execution_request"]))]
@@ -27,6 +28,8 @@ pub(crate) struct ExecArgs {
     /// The governed commit
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     pub(crate) at: String,
+    #[command(flatten)]
+    pub(crate) clock: ClockArgs,
     #[command(flatten)]
     pub(crate) mode: ModeArg,
     /// The program and its arguments; must be those that the permit was issued for

@@ -16,6 +16,7 @@ use target::{Target, not_allowed};
 use super::args::{Format, Global};
 use super::files;
 use super::guard::mode;
+use super::hap::{self, Now};
 use super::ledger::Entry;
 use super::outcome::Outcome;
 use super::render::{self, BAD, GOOD, WARN, paint, safe};
@@ -167,10 +168,7 @@ fn check_approved(
         .ok_or_else(request::not_required)?;
     let entry = Entry::load(session, governed, review.review_id)?;
     let signers: Vec<&str> = match entry.as_deref() {
-        Some(Entry::Case(case)) => {
-            let document = case.artifact.document();
-            document.cross_signers.iter().map(String::as_str).collect()
-        }
+        Some(Entry::Case(case)) => case.artifact.signers().iter().map(String::as_str).collect(),
         Some(Entry::Malformed(refusal)) => return Err(refusal.clone()),
         None => Vec::new(),
     };
@@ -195,6 +193,8 @@ fn prepare<'s>(
     if let Some(refusal) = case.judge(case.stream.existing_tip()).refusal {
         return Err(refusal);
     }
+    let now = || Now::of(&args.clock);
+    hap::ttl_in_force(session, case.governed()?, &case.request, &case.permit, now)?;
     let permitted = argv(args, &case, record.as_ref())?;
     let target = record
         .as_ref()
@@ -411,6 +411,10 @@ fn report(global: &Global, args: &ExecArgs, mode: Mode, ended: Ended) -> Outcome
         .field("enforced", &ended.enforced)
         .field("not_enforced", &ended.not_enforced)
         .field("exit", exit);
+    if let Some(now) = args.clock.now {
+        outcome.set("now", now);
+        outcome.set("clock", "given");
+    }
     outcome.warnings.clone_from(&ended.warnings);
     if let Some(refusal) = &ended.refusal {
         outcome.refuse(refusal.clone());
@@ -426,7 +430,7 @@ fn report(global: &Global, args: &ExecArgs, mode: Mode, ended: Ended) -> Outcome
     if !matches!(written, Some(Ok(()))) {
         match global.format {
             Format::Json => render::note(json.trim_end()),
-            Format::Text => render::note(&line(&ended, mode, exit)),
+            Format::Text => render::note(&line(&ended, mode, exit, args.clock.now)),
         }
     }
     let mut quiet = Outcome::raw("exec", "");
@@ -449,7 +453,7 @@ fn child_exit(ran: &Ran) -> u8 {
     status.or(killed).unwrap_or(u8::MAX)
 }
 
-fn line(ended: &Ended, mode: Mode, exit: u8) -> String {
+fn line(ended: &Ended, mode: Mode, exit: u8, now: Option<i64>) -> String {
     let (style, word) = match (&ended.refusal, mode, &ended.ran) {
         (None, _, _) => (GOOD, "ran"),
         (Some(_), Mode::Shadow, Some(_)) => (WARN, "ran, and would be blocked"),
@@ -472,6 +476,9 @@ fn line(ended: &Ended, mode: Mode, exit: u8) -> String {
             text.push_str(&format!(" ({})", shown.join(", ")));
         }
         text.push_str(&format!("; {}", safe(refusal.next_step())));
+    }
+    if let Some(now) = now {
+        text.push_str(&format!("; time: {now}, as given with `--now`"));
     }
     if !ended.not_enforced.is_empty() {
         text.push_str(&format!(

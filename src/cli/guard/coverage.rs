@@ -166,7 +166,7 @@ impl<'p, 's> Judge<'p, 's> {
             None => 0,
         };
         let manifest = ManifestAt::at(session, snapshot, &manifest_path)?;
-        let case = Case::draft(session, state, artifact, name, manifest)?;
+        let case = Case::draft(session, state, artifact, name, manifest, snapshot.commit())?;
         let place = Place {
             stream: &stream,
             from,

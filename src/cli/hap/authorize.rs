@@ -204,17 +204,10 @@ fn show(command: &'static str, verdict: &Verdict, computed: &Computed, now: Now)
         .field("errors", errors)
         .field("warnings", warnings)
         .text(text);
-    if let Some(refusal) = refusal_of(verdict) {
+    if let Some(refusal) = verdict.refusal() {
         outcome.refuse(refusal);
     }
     now.show(outcome)
-}
-
-/// The error that gives the command its reason.
-fn refusal_of(verdict: &Verdict) -> Option<Refusal> {
-    let reason = verdict.reason();
-    let error = verdict.errors.iter().find(|error| error.code == reason)?;
-    Some(Refusal::new(reason, error.message.clone()))
 }
 
 fn objection(objection: &Objection) -> Value {

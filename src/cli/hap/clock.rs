@@ -8,14 +8,14 @@ use crate::engine::code::{Code, Refusal};
 
 /// A time in Unix seconds, and where it comes from.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Now {
+pub(crate) struct Now {
     pub(super) time: i64,
     given: bool,
 }
 
 impl Now {
     /// The time that the caller gives, or else the system's.
-    pub(super) fn of(args: &ClockArgs) -> Result<Self, Refusal> {
+    pub(crate) fn of(args: &ClockArgs) -> Result<Self, Refusal> {
         let system = || {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
             i64::try_from(since.as_secs()).ok()

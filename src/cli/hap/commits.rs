@@ -88,6 +88,15 @@ impl<'s> Commits<'s> {
     pub(super) fn open(session: &'s Session, base: &str, head: &str) -> Result<Self, Refusal> {
         let base = session.governed_commit(base)?;
         let head = session.repository.resolve(head)?;
+        Self::at(session, base, head)
+    }
+
+    /// Reads two commits of which the base is known to be governed.
+    pub(super) fn at(
+        session: &'s Session,
+        base: CommitId,
+        head: CommitId,
+    ) -> Result<Self, Refusal> {
         Ok(Self {
             session,
             base,
@@ -302,7 +311,7 @@ pub(super) fn trusted_keys(keys: &[String]) -> Result<TrustedProviders, Refusal>
 }
 
 /// Reads a file that holds an attestation's blob, without the line feed that may end it.
-pub(super) fn read_blob(path: &std::path::Path) -> Result<String, Refusal> {
+pub(crate) fn read_blob(path: &std::path::Path) -> Result<String, Refusal> {
     let mut bytes = crate::cli::files::read(path, MAX_BLOB)?;
     if bytes.last() == Some(&b'\n') {
         bytes.pop();

@@ -9,14 +9,18 @@ mod commits;
 mod context;
 mod key;
 mod ledger;
+mod link;
 mod onboard;
 mod request;
 mod show;
 mod sp;
 mod stream;
 
-pub(crate) use args::HapVerb;
 use args::{AuthorityVerb, GateVerb, SpVerb, StreamVerb};
+pub(crate) use args::{ClockArgs, HapVerb};
+pub(crate) use clock::Now;
+pub(crate) use commits::read_blob;
+pub(crate) use link::{load_action, ttl_in_force};
 
 use super::args::{Global, command};
 use super::outcome::Outcome;

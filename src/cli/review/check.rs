@@ -69,6 +69,7 @@ fn draft(
         artifact,
         Artifact::file_name_of(id),
         manifest,
+        governed.commit,
     )
     .map(Ok)
 }

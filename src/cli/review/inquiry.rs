@@ -113,7 +113,11 @@ pub(crate) fn judge_at(
         stream_id: Some(&place.stream.id),
         sequence: place.sequence,
     };
-    Ok(case.judge(&expected, &facts))
+    let action = match (need, &request) {
+        (Some(need), Some(request)) => case.action(session, governed, request, need.asks)?,
+        (_, _) => None,
+    };
+    Ok(case.judge(&expected, &facts, &action))
 }
 
 /// Looks for a request among the request records of the governed commit; what cannot be read there is no request.

@@ -35,6 +35,7 @@ struct Says {
     reviewer: Reviewer,
     cross_signers: Vec<String>,
     signed: Vec<String>,
+    attestations: usize,
     #[serde(skip)]
     stream_id: String,
 }
@@ -60,6 +61,12 @@ pub(super) fn run(session: &Session, args: &ReviewListArgs) -> Result<Outcome, R
         let state = paint(style, &format!("{:<8}", review.state.word()));
         let about = match &review.says {
             None => String::new(),
+            Some(says) if says.attestations > 0 => format!(
+                "{} {} attestations {}",
+                says.verdict.word(),
+                safe(&says.review_type),
+                says.attestations
+            ),
             Some(says) => format!(
                 "{} {} signed {}/{}: {}",
                 says.verdict.word(),
@@ -120,6 +127,7 @@ pub(crate) fn entries(session: &Session, governed: &Governed<'_>) -> Result<Vec<
                         reviewer: document.reviewer.clone(),
                         cross_signers: document.cross_signers.clone(),
                         signed: signed(document).into_iter().map(str::to_owned).collect(),
+                        attestations: document.attestations.as_ref().map_or(0, Vec::len),
                         stream_id: document.anchor.stream_id.clone(),
                     })
                 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::super::hap::read_blob;
 use super::super::outcome::Outcome;
 use super::super::render::{DIM, paint, safe};
 use super::super::review_args::ReviewNewArgs;
@@ -31,31 +32,33 @@ pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Re
             ));
         }
     };
-    if let ReviewType::Attestations { attestations } = need.asks {
-        return Err(fault::input(format!(
-            "a review of type `{}` asks for attestations of the profile `{}`, not for signatures",
-            need.review_type, attestations.profile
-        )));
-    }
+    let attestations = attestations(args, &need)?;
     if !args.test_scope {
         refuse_programs(args)?;
     }
-    let artifact = draft(session, args, &request, &need)?;
+    let artifact = draft(session, args, &request, &need, attestations)?;
     let path = need.path();
     refuse_to_lose(root, &path, &governed)?;
     files::write_document(&root.join(&path), artifact.document())?;
 
     let document = artifact.document();
     let mut text = format!("{}\n{}\n", document.review_id, paint(DIM, &safe(&path)));
-    for signer in &document.cross_signers {
+    let attested = document.attestations.is_some();
+    for signer in document.cross_signers.iter().filter(|_| !attested) {
         text.push_str(&format!("  to be signed by {}\n", safe(signer)));
     }
-    let next = match document.cross_signers.first() {
+    for hash in artifact.attestation_hashes().iter().flatten() {
+        text.push_str(&format!("  attested by {hash}\n"));
+    }
+    let next = match document.cross_signers.first().filter(|_| !attested) {
         Some(signer) => format!(
             "permit review sign {} --as {signer} --key FILE",
             document.review_id
         ),
-        None => format!("permit review check {} --draft", document.review_id),
+        None => format!(
+            "permit review check {} --draft --request FILE",
+            document.review_id
+        ),
     };
     let mut outcome = Outcome::ok("review.new")
         .field("review_id", document.review_id)
@@ -68,11 +71,40 @@ pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Re
     Ok(outcome)
 }
 
+/// Reads the attestations where the review type asks for them; refuses them, or their absence, where they do not fit it.
+fn attestations(
+    args: &ReviewNewArgs,
+    need: &ReviewNeed<'_>,
+) -> Result<Option<Vec<String>>, Refusal> {
+    let given = !args.attestations.is_empty();
+    match need.asks {
+        ReviewType::Signers(_) if given => Err(fault::input(format!(
+            "a review of type `{}` asks for signatures, not for attestations",
+            need.review_type
+        ))),
+        ReviewType::Signers(_) => Ok(None),
+        ReviewType::Attestations { attestations } if !given => Err(fault::input(format!(
+            "a review of type `{}` asks for attestations of the profile `{}`, not for signatures",
+            need.review_type, attestations.profile
+        ))
+        .next(
+            "name one blob for each required domain with `--attestation`, in the profile's order",
+        )),
+        ReviewType::Attestations { .. } => args
+            .attestations
+            .iter()
+            .map(|path| read_blob(path))
+            .collect::<Result<_, _>>()
+            .map(Some),
+    }
+}
+
 fn draft(
     session: &Session,
     args: &ReviewNewArgs,
     request: &Request,
     need: &ReviewNeed<'_>,
+    attestations: Option<Vec<String>>,
 ) -> Result<Artifact, Refusal> {
     let at = Stream::new(session, &args.stream)?.existing_tip()?;
     let conditions = args
@@ -88,7 +120,7 @@ fn draft(
         })
         .collect::<Result<_, _>>()?;
     let mut cross_signers = args.cross_signers.clone();
-    if !args.test_scope {
+    if !args.test_scope && attestations.is_none() {
         // The reviewer is one of the signers, always.
         cross_signers.push(args.reviewer.clone());
     }
@@ -121,6 +153,7 @@ fn draft(
         },
         cross_signers,
         reason: args.reason.clone(),
+        attestations,
     })
 }
 

@@ -16,7 +16,7 @@ use crate::engine::canonical::Value;
 use crate::engine::chain::{EventType, SealedEvent};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::EventHash;
-use crate::engine::review::Record;
+use crate::engine::review::{Check, Finding, Judgement, Record, Rule};
 
 /// An earlier record of the same verdict.
 struct Earlier {
@@ -46,6 +46,7 @@ pub(super) fn run(session: &Session, args: &ReviewRecordArgs) -> Result<Outcome,
             derived: &BTreeMap::new(),
         };
         let judgement = judge_at(session, &governed, case, None, &place)?;
+        refuse_unproven(&judgement)?;
         let record = judgement.into_record()?;
         if let Some(earlier) = earlier(&stream, at, &record)? {
             return Ok((Vec::new(), (record, Some(earlier))));
@@ -89,6 +90,21 @@ pub(super) fn run(session: &Session, args: &ReviewRecordArgs) -> Result<Outcome,
             at.sequence,
             paint(DIM, &stream.id)
         )))
+}
+
+/// Refuses a review of which nothing is proven: signatures speak for themselves, attestations only beside the request.
+fn refuse_unproven(judgement: &Judgement) -> Result<(), Refusal> {
+    let unproven = |check: &Check| {
+        check.rule == Rule::Attestations && matches!(check.finding, Finding::Unchecked(_))
+    };
+    if judgement.checks().iter().any(unproven) {
+        return Err(Refusal::new(
+            Code::ReviewMissing,
+            "the attestations cannot be judged without the request, which nothing on record shows",
+        )
+        .next("issue a permit first, or keep the request in governance/requests"));
+    }
+    Ok(())
 }
 
 /// Looks for an event that records the same verdict of the same review.

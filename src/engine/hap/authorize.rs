@@ -87,6 +87,14 @@ impl Verdict {
     pub fn reason(&self) -> Code {
         gravest(self.errors.iter().map(|error| error.code))
     }
+
+    /// The error that gives the command its reason; nothing where the action is authorized.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        let reason = self.reason();
+        let error = self.errors.iter().find(|error| error.code == reason)?;
+        Some(Refusal::new(reason, error.message.clone()))
+    }
 }
 
 impl From<Refusal> for Objection {
@@ -141,7 +149,11 @@ struct Candidate<'q> {
 }
 
 impl<'q> Question<'q> {
-    fn required_domains(&self) -> Result<&'q [String], Refusal> {
+    /// The domains that the path requires, in the profile's order.
+    ///
+    /// # Errors
+    /// `PROFILE_NOT_FOUND`, `DECISION_RECORD_INVALID`: the frame names another profile, or a path that it lacks.
+    pub fn required_domains(&self) -> Result<&'q [String], Refusal> {
         let declared = self.frame.get(FrameKey::Profile).unwrap_or_default();
         if declared != self.profile.id {
             return Err(not_found(declared));

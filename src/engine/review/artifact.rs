@@ -13,6 +13,7 @@ use super::super::code::{Code, Refusal};
 use super::super::digest::{
     Domain, EventHash, Fingerprint, ManifestId, PolicyHash, ReviewId, domain_hash,
 };
+use super::super::hap::hash::HashText;
 use super::super::policy::{MAX_ENTRIES, Role};
 use super::super::request::Capability;
 use super::super::text::{id_fault, stream_id_fault};
@@ -162,6 +163,8 @@ pub struct Draft {
     pub cross_signers: Vec<String>,
     /// Why.
     pub reason: String,
+    /// One attestation for each required domain, where the review type asks for them in place of signatures.
+    pub attestations: Option<Vec<String>>,
 }
 
 /// What has to be loaded before an artifact can be judged.
@@ -234,8 +237,8 @@ impl Artifact {
             reviewer: draft.reviewer,
             cross_signers,
             reason: draft.reason,
-            signatures: Some(Vec::new()),
-            attestations: None,
+            signatures: draft.attestations.is_none().then(Vec::new),
+            attestations: draft.attestations,
         })
         .map_err(|fault| refusal(&fault))
     }
@@ -301,6 +304,27 @@ impl Artifact {
         let signed = self.document.signatures.as_deref()?;
         let found = signed.iter().find(|signed| signed.principal == principal)?;
         Some(&found.sshsig)
+    }
+
+    /// Everybody who signs it: the cross-signers, and beside attestations nobody, whomever it names.
+    #[must_use]
+    pub fn signers(&self) -> &[String] {
+        match self.document.signatures {
+            Some(_) => &self.document.cross_signers,
+            None => &[],
+        }
+    }
+
+    /// The hash of each attestation that it carries, in its order; nothing where it carries signatures.
+    #[must_use]
+    pub fn attestation_hashes(&self) -> Option<Vec<HashText>> {
+        let blobs = self.document.attestations.as_ref()?;
+        Some(
+            blobs
+                .iter()
+                .map(|blob| HashText::of(blob.as_bytes()))
+                .collect(),
+        )
     }
 
     /// What has to be loaded before it can be judged.
@@ -369,6 +393,9 @@ impl Document {
         }
         let signatures = match (&self.signatures, &self.attestations) {
             (Some(signatures), None) => signatures,
+            (None, Some(attestations)) if attestations.len() > MAX_ENTRIES => {
+                return Err(Fault::new("$.attestations", "holds more than 10000 blobs"));
+            }
             (None, Some(_)) => return Ok(()),
             (Some(_), Some(_)) => {
                 return Err(Fault::new("$.attestations", "stands beside `signatures`"));

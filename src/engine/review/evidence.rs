@@ -4,7 +4,7 @@ use super::super::code::{Code, Refusal};
 use super::super::digest::{CommitSha, EventHash, Fingerprint, PolicyHash};
 use super::super::policy::{GrantTerms, ReviewType};
 use super::super::request::Capability;
-use super::{Found, Manifest, Principals};
+use super::{Action, Found, Manifest, Principals};
 
 /// What an artifact is held against.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,19 @@ pub struct Evidence<'a> {
     pub issued: u64,
     /// Where the artifact came from.
     pub origin: Origin,
+    /// What the request names as the action that is attested to.
+    pub action: ActionFact<'a>,
+}
+
+/// The action that a request names, for a review type that asks for attestations.
+#[derive(Debug, Clone, Copy)]
+pub enum ActionFact<'a> {
+    /// Nobody looked for it: the review type asks for none, or the request is not known.
+    Unknown,
+    /// There is none that could be judged, and why.
+    Invalid(&'a Refusal),
+    /// What the commits say that it is.
+    Known(&'a Action),
 }
 
 /// The principals table of one commit.

@@ -8,10 +8,12 @@ use serde::Serialize;
 use super::super::canonical::{self, Value};
 use super::super::code::{Code, Refusal};
 use super::super::digest::{CommitSha, ManifestId, ReviewId};
+use super::super::hap::hash::HashText;
 use super::super::policy::{GrantTerms, ReviewType};
 use super::report::{Check, Finding, NO_REQUEST, Rule};
 use super::{
-    Artifact, Condition, Evidence, Expected, Origin, Reviewer, Verdict, narrow, rules, signers,
+    Artifact, Condition, Evidence, Expected, Origin, Reviewer, Verdict, attested, narrow, rules,
+    signers,
 };
 
 /// The report on a review, and the review itself if every rule holds.
@@ -42,7 +44,7 @@ pub struct Record {
     pub verdict: Verdict,
     /// What an approval narrows.
     pub conditions: Vec<Condition>,
-    /// Everybody who signed.
+    /// Everybody who signed; nobody where attestations stand in place of signatures.
     pub cross_signers: Vec<String>,
     /// The bytes that the decision is about.
     pub manifest_envelope_id: ManifestId,
@@ -50,6 +52,9 @@ pub struct Record {
     pub introduced_by: CommitSha,
     /// That commit's committer time, in Unix seconds.
     pub recorded_at: i64,
+    /// The hash of each attestation, in the order of the profile's domains; absent where people signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attestation_hashes: Option<Vec<HashText>>,
 }
 
 /// Judges an artifact. Pure: the same values give the same judgement.
@@ -84,13 +89,19 @@ pub fn judge(artifact: &Artifact, expected: &Expected<'_>, evidence: &Evidence<'
     match expected.asks {
         Some(ReviewType::Signers(terms)) => {
             let actor = expected.request.map(|asked| asked.actor_id);
-            signers::reviewer(artifact, tables, terms, &mut checks);
+            let admitted = Some(terms.reviewer_roles.as_slice());
+            signers::reviewer(artifact, tables, admitted, &mut checks);
             signers::signers(artifact, tables, terms, actor, &mut checks);
         }
-        Some(ReviewType::Attestations { .. }) => checks.push(Check::new(
-            Rule::Attestations,
-            Finding::Unchecked("attestations are not judged here"),
-        )),
+        Some(ReviewType::Attestations { attestations }) => {
+            let actor = expected.request.map(|asked| asked.actor_id);
+            signers::reviewer(artifact, tables, None, &mut checks);
+            signers::named(artifact, tables, actor, &mut checks);
+            checks.push(Check::new(
+                Rule::Attestations,
+                attested::judge(artifact, attestations, actor, evidence.action),
+            ));
+        }
         None => checks.push(Check::new(
             Rule::Reviewer,
             Finding::Unchecked("the policy has no review of this type"),
@@ -258,10 +269,11 @@ impl Record {
             reviewer: document.reviewer.clone(),
             verdict: document.verdict,
             conditions: document.conditions.clone(),
-            cross_signers: document.cross_signers.clone(),
+            cross_signers: artifact.signers().to_vec(),
             manifest_envelope_id: document.manifest_envelope_id,
             introduced_by: origin.introduced_by,
             recorded_at: origin.recorded_at,
+            attestation_hashes: artifact.attestation_hashes(),
         }
     }
 

@@ -31,7 +31,7 @@ pub fn missing(absent: &Refusal, asks: &ReviewType, judgement: Option<&Judgement
             }
             ReviewType::Attestations { attestations } => missing.push(
                 Refusal::new(
-                    Code::ReviewSignersInsufficient,
+                    Code::MissingRequiredDomain,
                     "every domain that the profile requires has to attest",
                 )
                 .detail("profile", attestations.profile.as_str())

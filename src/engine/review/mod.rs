@@ -10,6 +10,7 @@
 //! What has to be loaded depends on the artifact, so it comes out as a value and the loading is the caller's.
 
 mod artifact;
+mod attested;
 mod conditions;
 mod evidence;
 mod judgement;
@@ -26,8 +27,11 @@ pub use artifact::{
     Anchor, Artifact, Document, Draft, Needs, Reviewer, Scope, Signed, Verdict, review_id,
     scope_address,
 };
+pub use attested::{Action, NamedAction};
 pub use conditions::{Condition, narrow, permits};
-pub use evidence::{AnchorFact, Asked, Evidence, Expected, ManifestFact, Origin, Table};
+pub use evidence::{
+    ActionFact, AnchorFact, Asked, Evidence, Expected, ManifestFact, Origin, Table,
+};
 pub use judgement::{Judged, Judgement, Record, judge};
 pub use manifest::{Found, Listed, MAX_ARTIFACT, Manifest, artifact_path_fault};
 pub use missing::missing;

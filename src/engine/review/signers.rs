@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use super::super::code::{Code, Refusal};
-use super::super::policy::SignerTerms;
+use super::super::policy::{Role, SignerTerms};
 use super::super::sshsig::{Fault, Presence, Signature};
 use super::report::{Check, Finding, NO_REQUEST, NO_TABLE, Rule};
 use super::{Artifact, Principal, PrincipalKind, Principals, SIGNATURE_NAMESPACE};
@@ -99,11 +99,11 @@ impl Standing<'_> {
     }
 }
 
-/// Checks the reviewer: kind, known, active, role.
+/// Checks the reviewer: kind, known, active, role. Without a list every role is admitted that the tables give.
 pub(super) fn reviewer(
     artifact: &Artifact,
     tables: Option<Tables<'_>>,
-    terms: &SignerTerms,
+    admitted: Option<&[Role]>,
     checks: &mut Vec<Check>,
 ) {
     let reviewer = &artifact.document().reviewer;
@@ -124,12 +124,8 @@ pub(super) fn reviewer(
     let role = reviewer.role;
     let invalid = |message: String| Err(Refusal::new(Code::ReviewRoleInvalid, message));
     let word = role.word();
-    let role = if !terms.reviewer_roles.contains(&role) {
-        let admitted: Vec<&str> = terms
-            .reviewer_roles
-            .iter()
-            .map(|role| role.word())
-            .collect();
+    let role = if let Some(admitted) = admitted.filter(|admitted| !admitted.contains(&role)) {
+        let admitted: Vec<&str> = admitted.iter().map(|role| role.word()).collect();
         invalid(format!("the review type does not admit the role `{word}`"))
             .map_err(|refusal: Refusal| refusal.detail("admitted", admitted.join(", ")))
             .into()
@@ -258,46 +254,13 @@ fn signer(
     checks: &mut Vec<Check>,
 ) -> Option<Vec<u8>> {
     let first = checks.len();
-    let mut push = |rule, finding: Finding| checks.push(Check::about(rule, id, finding));
-
-    let standing = tables.map(|tables| tables.standing(id));
-    push(
-        Rule::SignerKnown,
-        match &standing {
-            None => Finding::Unchecked(NO_TABLE),
-            Some(Err(refusal)) => Finding::Fails(refusal.clone()),
-            Some(Ok(_)) => Finding::Holds,
-        },
-    );
-    let standing = standing.and_then(Result::ok);
-    push(Rule::SignerKind, not_a_program(id).into());
-
     let signature = armored.map(Signature::parse);
     let readable = signature
         .as_ref()
         .and_then(|signature| signature.as_ref().ok());
-    push(
-        Rule::SignerActive,
-        match &standing {
-            None => Finding::Unchecked("the signer's standing is not known"),
-            Some(standing) => standing
-                .active()
-                .and_then(|()| standing.same_key(readable))
-                .into(),
-        },
-    );
-    push(
-        Rule::SignerNotActor,
-        match actor {
-            None => Finding::Unchecked(NO_REQUEST),
-            Some(actor) if actor == id => Finding::Fails(Refusal::new(
-                Code::ReviewSelfApproval,
-                format!("`{id}` is the actor of the request"),
-            )),
-            Some(_) => Finding::Holds,
-        },
-    );
+    let standing = person(id, readable, tables, actor, checks);
 
+    let mut push = |rule, finding: Finding| checks.push(Check::about(rule, id, finding));
     let (signature_finding, presence) = match (&signature, &standing) {
         (None, _) => (Finding::Unchecked(UNSIGNED), None),
         (Some(Err(fault)), _) => (invalid_signature(id, fault).into(), None),
@@ -317,6 +280,67 @@ fn signer(
     readable
         .filter(|_| sound)
         .map(|signature| signature.key().material().to_vec())
+}
+
+/// Checks what does not take a signature of everybody whom the artifact names: the reviewer and the cross-signers.
+pub(super) fn named(
+    artifact: &Artifact,
+    tables: Option<Tables<'_>>,
+    actor: Option<&str>,
+    checks: &mut Vec<Check>,
+) {
+    let document = artifact.document();
+    let mut ids: BTreeSet<&str> = document.cross_signers.iter().map(String::as_str).collect();
+    ids.insert(&document.reviewer.principal);
+    for id in ids {
+        person(id, None, tables, actor, checks);
+    }
+}
+
+/// Checks who a signer is: known, a human or an organization, active with the key that signed, not the actor.
+fn person<'a>(
+    id: &str,
+    signature: Option<&Signature>,
+    tables: Option<Tables<'a>>,
+    actor: Option<&str>,
+    checks: &mut Vec<Check>,
+) -> Option<Standing<'a>> {
+    let mut push = |rule, finding: Finding| checks.push(Check::about(rule, id, finding));
+
+    let standing = tables.map(|tables| tables.standing(id));
+    push(
+        Rule::SignerKnown,
+        match &standing {
+            None => Finding::Unchecked(NO_TABLE),
+            Some(Err(refusal)) => Finding::Fails(refusal.clone()),
+            Some(Ok(_)) => Finding::Holds,
+        },
+    );
+    let standing = standing.and_then(Result::ok);
+    push(Rule::SignerKind, not_a_program(id).into());
+
+    push(
+        Rule::SignerActive,
+        match &standing {
+            None => Finding::Unchecked("the signer's standing is not known"),
+            Some(standing) => standing
+                .active()
+                .and_then(|()| standing.same_key(signature))
+                .into(),
+        },
+    );
+    push(
+        Rule::SignerNotActor,
+        match actor {
+            None => Finding::Unchecked(NO_REQUEST),
+            Some(actor) if actor == id => Finding::Fails(Refusal::new(
+                Code::ReviewSelfApproval,
+                format!("`{id}` is the actor of the request"),
+            )),
+            Some(_) => Finding::Holds,
+        },
+    );
+    standing
 }
 
 /// What a rule waits for: a signature.

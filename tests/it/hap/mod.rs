@@ -3,6 +3,7 @@
 mod authority;
 mod flow;
 mod hazards;
+mod link;
 mod readme;
 mod sandbox;
 mod vectors;

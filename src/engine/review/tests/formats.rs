@@ -391,6 +391,7 @@ fn a_draft_is_what_a_person_would_write() {
         reviewer: says.reviewer.clone(),
         cross_signers: vec!["human:bo".to_owned(), "human:ana".to_owned()],
         reason: says.reason.clone(),
+        attestations: None,
     })
     .unwrap();
     assert_eq!(draft.document(), &says);

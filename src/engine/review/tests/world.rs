@@ -277,6 +277,7 @@ impl World {
                 introduced_by: CommitSha::new([7; 20]),
                 recorded_at: 1_700_000_000,
             },
+            action: ActionFact::Unknown,
         };
         judge(&artifact, &expected, &evidence)
     }

@@ -1,0 +1,423 @@
+//! A permit that rests on attestations: from two owners and one commit to a permit, its replay and its run.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::sandbox::{Answer, NOW, Sandbox};
+
+const TWO: &str = "deploy-prod-user-facing";
+
+/// A governed repository in which two owners have attested to `head`, which is merged; no review has landed yet.
+struct World {
+    sandbox: Sandbox,
+    base: String,
+    head: String,
+}
+
+fn policy() -> Value {
+    json!({"schema": "permit.policy.v1", "policy_id": "shop", "policy_version": "v1.0",
+        "interpretation_authority": "supervisor", "supervisor_id": "supervisor:shop", "default_effect": "block",
+        "conflict_resolution": {"mode": "deny_wins", "tie_breaker": "stable_order", "stable_order_mode": "lexical_rule_id"},
+        "severity_to_gating": {"allow": "proceed", "warn": "proceed_emit_audit", "block": "deny_emit_audit",
+            "review": "pause_pending_ledger"},
+        "admitted_repositories": [],
+        "review_types": {"deploy": {"attestations": {"profile": "deploy-gate@0.3", "env": "prod"}}},
+        "rules": [{"id": "ship", "effect": "review", "priority": 5, "order_index": 0, "review_type": "deploy",
+            "match": {"actor": {"any": true}, "capability": {"kind": "tool", "selector": {"exact": "deploy"}},
+                "operation": {"any": true}, "target": {"any": true}},
+            "grant": {"mode": "bounded", "sequence_span": 50}}]})
+}
+
+impl World {
+    fn new() -> Self {
+        let sandbox = Sandbox::onboarded();
+        let key = fs::read_to_string(sandbox.path("alice.pub")).unwrap();
+        let principal = |id: &str, kind: &str, keys: Value| json!({"id": id, "kind": kind, "roles": ["council"], "status": "active", "keys": keys});
+        let principals = json!({"schema": "permit.principals.v1", "principals": [
+            principal("human:alice", "human", json!([key.trim_end()])),
+            principal("agent:codex", "automated_agent", json!([]))]});
+        sandbox.write("governance/principals.json", &principals.to_string());
+        sandbox.write("governance/policy/shop.policy.json", &policy().to_string());
+        let base = sandbox.commit("policy");
+        assert_eq!(sandbox.permit(&["stream", "open", "main"]).exit, 0);
+        let head = sandbox.declare("banner", TWO);
+        for (name, domain) in [("alice", "engineering"), ("mara", "marketing")] {
+            let answer = sandbox.full("banner", name, domain, &[]);
+            assert_eq!(answer.exit, 0, "{answer:?}");
+        }
+        sandbox.git(&["switch", "-q", "main"]);
+        let world = Self {
+            sandbox,
+            base,
+            head,
+        };
+        world.ask("prod", "agent:codex");
+        world
+    }
+
+    fn merge(&self) {
+        self.sandbox
+            .git(&["merge", "-q", "--no-ff", "-m", "merge", "banner"]);
+    }
+
+    fn ask(&self, env: &str, actor: &str) {
+        let named = json!({"repo": "owner/repo", "base": self.base, "head": self.head, "env": env});
+        self.ask_for(actor, &json!({"argv": ["true"], "hap": named}));
+    }
+
+    fn ask_for(&self, actor: &str, context: &Value) {
+        let request = json!({"schema": "permit.request.v1", "actor_id": actor,
+            "capability": {"kind": "tool", "selector": "deploy"}, "operation": "execute", "target": "web",
+            "context": context});
+        self.sandbox
+            .write_aside("request.json", request.to_string());
+    }
+
+    /// Writes the review that people would commit.
+    fn draft(&self, names: &[&str], more: &[&str]) -> String {
+        let words = ["manifest", "new", "src/app.rs", "--purpose", "release"];
+        let manifest = self.sandbox.json(&words).json();
+        let manifest = manifest["manifest_envelope_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let files: Vec<String> = names.iter().map(|name| format!("../{name}.blob")).collect();
+        let mut words = vec!["review", "new", "--request", "../request.json"];
+        words.extend(["--manifest", &manifest, "--role", "council"]);
+        words.extend(["--verdict", "approve"]);
+        for file in &files {
+            words.extend(["--attestation", file]);
+        }
+        if !more.contains(&"--reviewer") {
+            words.extend(["--reviewer", "human:alice"]);
+        }
+        words.extend(more);
+        let answer = self.sandbox.json(&words);
+        assert_eq!(answer.exit, 0, "{answer:?}");
+        answer.json()["review_id"].as_str().unwrap().to_owned()
+    }
+
+    fn path(id: &str) -> String {
+        format!("governance/reviews/{id}.review.json")
+    }
+
+    /// Lands a review of blobs, whatever they are worth.
+    fn land(&self, names: &[&str]) -> String {
+        let id = self.draft(names, &[]);
+        self.sandbox.commit("review");
+        id
+    }
+
+    /// Changes the artifact in the work tree by hand, and lands it.
+    fn alter(&self, id: &str, change: impl FnOnce(&mut Value)) {
+        let file = self.sandbox.work().join(Self::path(id));
+        let mut artifact: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        change(&mut artifact);
+        self.sandbox.write(&Self::path(id), &artifact.to_string());
+        self.sandbox.commit("review by hand");
+    }
+
+    fn issue(&self) -> Answer {
+        self.sandbox
+            .json(&["issue", "--request", "../request.json"])
+    }
+
+    fn reason(&self) -> (String, i32) {
+        self.issue().reason()
+    }
+
+    fn permit(&self) -> Value {
+        let answer = self.issue();
+        assert_eq!(answer.exit, 0, "{answer:?}");
+        let permit = answer.json()["permit"].clone();
+        self.sandbox.write_aside("permit.json", permit.to_string());
+        permit
+    }
+
+    fn with_permit(&self, command: &str, more: &[&str]) -> Answer {
+        let words = [command, "../permit.json", "--request", "../request.json"];
+        self.sandbox.json(&[words.as_slice(), more].concat())
+    }
+
+    fn exec(&self, now: i64) -> Answer {
+        let now = now.to_string();
+        let report = [
+            "--mode",
+            "enforce",
+            "--report",
+            "../report.json",
+            "--now",
+            &now,
+        ];
+        self.with_permit("exec", &report)
+    }
+
+    fn report(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.sandbox.path("report.json")).unwrap()).unwrap()
+    }
+}
+
+fn because(reason: &str, exit: i32) -> (String, i32) {
+    (reason.to_owned(), exit)
+}
+
+#[test]
+fn two_owners_attest_to_one_commit_and_its_deployment_is_permitted() {
+    let world = World::new();
+    assert_eq!(world.reason(), because("REVIEW_MISSING", 4));
+    world.merge();
+    let id = world.draft(&["alice", "mara"], &[]);
+    let words = ["review", "check", &id, "--request", "../request.json"];
+    let draft = world.sandbox.json(&words).json();
+    assert_eq!(draft["state"], "valid", "{draft}");
+    world.sandbox.commit("review");
+
+    let permit = world.permit();
+    assert_eq!(permit["decision"], "review");
+    let event = world
+        .sandbox
+        .git(&["log", "-1", "--format=%b", "refs/permit/streams/main"]);
+    let event: Value = serde_json::from_str(&event).unwrap();
+    let record = &event["event"]["payload"]["review"];
+    let hashes: Vec<Value> = ["alice", "mara"]
+        .iter()
+        .map(|name| {
+            let words = ["hap", "show", &format!("../{name}.blob")];
+            world.sandbox.json(&words).json()["attestation_hash"].clone()
+        })
+        .collect();
+    assert_eq!(record["attestation_hashes"], json!(hashes));
+    assert_eq!(record["cross_signers"], json!([]));
+    assert_eq!(record["review_id"], json!(id));
+
+    let answer = world.with_permit("verify", &[]);
+    assert_eq!(answer.reason(), because("OK", 0), "{answer:?}");
+    let replay = world.sandbox.json(&["replay"]);
+    assert_eq!(replay.json()["replayed"], 1);
+    assert_eq!(replay.reason(), because("OK", 0), "{replay:?}");
+    let recorded = world.sandbox.json(&["review", "record", &id]);
+    assert_eq!(recorded.reason(), because("OK", 0), "{recorded:?}");
+    // One approval is one permit.
+    assert_eq!(world.reason(), because("REVIEW_CONSUMED", 6));
+    // The chain of a clone in which other branches exist says the same.
+    world.sandbox.git(&["branch", &world.base]);
+    assert_eq!(world.sandbox.json(&["replay"]).exit, 0);
+}
+
+#[test]
+fn lifetimes_count_where_something_runs_and_nowhere_else() {
+    let world = World::new();
+    world.merge();
+    world.land(&["alice", "mara"]);
+    // NOW is long past: issuance, verification and replay have no clock.
+    world.permit();
+    assert_eq!(world.with_permit("verify", &[]).exit, 0);
+    let late = world.exec(NOW + 3600);
+    assert_eq!(late.exit, 106, "{late:?}");
+    let report = world.report();
+    assert_eq!(report["reason"], "TTL_EXPIRED");
+    assert_eq!(report["executed"], false);
+    assert_eq!(
+        (&report["now"], &report["clock"]),
+        (&json!(NOW + 3600), &json!("given"))
+    );
+    let words = ["--mode", "enforce", "--report", "../report.json"];
+    let by_the_system = world.with_permit("exec", &words);
+    assert_eq!(by_the_system.exit, 106, "{by_the_system:?}");
+    assert_eq!(world.exec(NOW - 1).exit, 106, "dated in the future");
+    let answer = world.exec(NOW + 3599);
+    assert_eq!(answer.exit, 0, "{answer:?}");
+    assert_eq!(world.report()["executed"], true);
+    assert_eq!(world.sandbox.json(&["replay"]).exit, 0);
+}
+
+#[test]
+fn every_domain_in_its_place_and_nothing_else() {
+    let world = World::new();
+    world.merge();
+    let id = world.land(&["alice"]);
+    assert_eq!(world.reason(), because("MISSING_REQUIRED_DOMAIN", 4));
+    let eval = world
+        .sandbox
+        .json(&["eval", "--request", "../request.json"]);
+    assert_eq!(
+        eval.json()["missing"][0]["reason"],
+        "MISSING_REQUIRED_DOMAIN"
+    );
+    let blob = |name: &str| {
+        let text = fs::read_to_string(world.sandbox.path(&format!("{name}.blob"))).unwrap();
+        json!(text.trim_end())
+    };
+    let (alice, mara) = (blob("alice"), blob("mara"));
+    let tampered = |blob: &Value| {
+        let text = blob.as_str().unwrap();
+        let (front, back) = text.split_at(text.len() / 2);
+        let other = if back.starts_with('A') { 'B' } else { 'A' };
+        json!(format!("{front}{other}{}", &back[1..]))
+    };
+    for (blobs, reason, exit) in [
+        (json!([mara, alice]), "INVALID_REVIEW", 7),
+        (json!([alice, mara, mara]), "INVALID_REVIEW", 7),
+        (json!([alice, alice]), "MISSING_REQUIRED_DOMAIN", 4),
+        (json!([]), "MISSING_REQUIRED_DOMAIN", 4),
+        (json!([alice, mara, "x"]), "MALFORMED_ATTESTATION", 5),
+    ] {
+        world.alter(&id, |artifact| artifact["attestations"] = blobs.clone());
+        assert_eq!(world.reason(), because(reason, exit), "{blobs}");
+    }
+    world.alter(&id, |artifact| {
+        artifact["attestations"] = json!([alice, tampered(&mara)])
+    });
+    assert_eq!(world.issue().exit, 5);
+    world.alter(&id, |artifact| {
+        artifact.as_object_mut().unwrap().remove("attestations");
+        artifact["signatures"] = json!([]);
+    });
+    assert_eq!(world.reason(), because("INVALID_REVIEW", 7));
+}
+
+#[test]
+fn what_a_review_says_of_people_and_bytes_is_judged_as_ever() {
+    let world = World::new();
+    world.merge();
+    let id = world.land(&["alice", "mara"]);
+    type Change = fn(&mut Value);
+    let changes: [(Change, &str, i32); 7] = [
+        (
+            |a| a["reviewer"]["principal"] = json!("agent:codex"),
+            "REVIEW_AGENT_FORBIDDEN",
+            5,
+        ),
+        (
+            |a| a["reviewer"]["principal"] = json!("human:nobody"),
+            "PRINCIPAL_UNKNOWN",
+            5,
+        ),
+        (
+            |a| a["reviewer"]["role"] = json!("sovereign"),
+            "REVIEW_ROLE_INVALID",
+            5,
+        ),
+        (
+            |a| a["cross_signers"] = json!(["human:bo"]),
+            "PRINCIPAL_UNKNOWN",
+            5,
+        ),
+        (
+            |a| a["scope_address"] = json!("tool:deploy/other"),
+            "REVIEW_SCOPE_MISMATCH",
+            5,
+        ),
+        (
+            |a| a["manifest_envelope_id"] = json!("0".repeat(64)),
+            "MANIFEST_MISSING",
+            4,
+        ),
+        (|a| a["verdict"] = json!("reject"), "REVIEW_REJECTED", 3),
+    ];
+    let file = world.sandbox.work().join(World::path(&id));
+    let sound: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    for (change, reason, exit) in changes {
+        world.alter(&id, |artifact| {
+            *artifact = sound.clone();
+            change(artifact);
+        });
+        assert_eq!(world.reason(), because(reason, exit));
+    }
+    // Whom the artifact names is nobody who signed.
+    world.alter(&id, |artifact| {
+        *artifact = sound.clone();
+        artifact["cross_signers"] = json!(["human:alice"]);
+    });
+    world.permit();
+    let event = world
+        .sandbox
+        .git(&["log", "-1", "--format=%b", "refs/permit/streams/main"]);
+    let event: Value = serde_json::from_str(&event).unwrap();
+    assert_eq!(
+        event["event"]["payload"]["review"]["cross_signers"],
+        json!([])
+    );
+}
+
+#[test]
+fn the_request_names_the_action_exactly() {
+    let world = World::new();
+    world.merge();
+    let named =
+        json!({"repo": "owner/repo", "base": world.base, "head": world.head, "env": "prod"});
+    let with = |key: &str, value: &str| {
+        let mut named = named.clone();
+        named[key] = json!(value);
+        json!({ "hap": named })
+    };
+    let later = world.sandbox.git(&["rev-parse", "HEAD"]);
+    for (context, reason, exit) in [
+        (json!({}), "INVALID_REQUEST", 7),
+        (with("head", "banner"), "INVALID_REQUEST", 7),
+        (with("more", "x"), "INVALID_REQUEST", 7),
+        (with("env", "staging"), "DOMAIN_SCOPE_MISMATCH", 5),
+        (with("repo", "owner/other"), "FRAME_HASH_MISMATCH", 5),
+        (with("base", &world.head), "COMMIT_NOT_GOVERNED", 5),
+        (with("base", &later), "EXECUTION_CONTEXT_VIOLATION", 5),
+        (with("head", &"0".repeat(40)), "OBJECT_MISSING", 1),
+    ] {
+        world.ask_for("agent:codex", &context);
+        world.land(&["alice", "mara"]);
+        assert_eq!(world.reason(), because(reason, exit), "{context}");
+    }
+    world.ask("prod", "did:github:mara");
+    world.land(&["alice", "mara"]);
+    assert_eq!(world.reason(), because("REVIEW_SELF_APPROVAL", 5));
+}
+
+#[test]
+fn the_review_comes_after_the_head() {
+    let world = World::new();
+    world.land(&["alice", "mara"]);
+    assert_eq!(world.reason(), because("EXECUTION_CONTEXT_VIOLATION", 5));
+    // Merging the head afterwards does not change where the review came in.
+    world.merge();
+    assert_eq!(world.reason(), because("EXECUTION_CONTEXT_VIOLATION", 5));
+
+    let squashed = World::new();
+    squashed.sandbox.git(&["merge", "-q", "--squash", "banner"]);
+    squashed.sandbox.commit("squash");
+    squashed.land(&["alice", "mara"]);
+    assert_eq!(squashed.reason(), because("EXECUTION_CONTEXT_VIOLATION", 5));
+}
+
+#[test]
+fn a_review_type_has_one_kind_of_proof() {
+    let world = World::new();
+    world.merge();
+    let words = ["manifest", "new", "src/app.rs", "--purpose", "release"];
+    let manifest = world.sandbox.json(&words).json();
+    let manifest = manifest["manifest_envelope_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let words = [
+        "review",
+        "new",
+        "--request",
+        "../request.json",
+        "--verdict",
+        "approve",
+    ];
+    let who = [
+        "--reviewer",
+        "human:alice",
+        "--role",
+        "council",
+        "--manifest",
+        &manifest,
+    ];
+    let answer = world.sandbox.json(&[words, who].concat());
+    assert_eq!(answer.reason(), because("INVALID_INPUT", 7));
+    // Of a request that nothing on record shows, nothing is proven.
+    let id = world.land(&["alice", "mara"]);
+    let answer = world.sandbox.json(&["review", "record", &id]);
+    assert_eq!(answer.reason(), because("REVIEW_MISSING", 4));
+}
