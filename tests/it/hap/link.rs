@@ -267,7 +267,7 @@ fn every_domain_in_its_place_and_nothing_else() {
         assert_eq!(world.reason(), because(reason, exit), "{blobs}");
     }
     world.alter(&id, |artifact| {
-        artifact["attestations"] = json!([alice, tampered(&mara)])
+        artifact["attestations"] = json!([alice, tampered(&mara)]);
     });
     assert_eq!(world.issue().exit, 5);
     world.alter(&id, |artifact| {
@@ -279,10 +279,10 @@ fn every_domain_in_its_place_and_nothing_else() {
 
 #[test]
 fn what_a_review_says_of_people_and_bytes_is_judged_as_ever() {
+    type Change = fn(&mut Value);
     let world = World::new();
     world.merge();
     let id = world.land(&["alice", "mara"]);
-    type Change = fn(&mut Value);
     let changes: [(Change, &str, i32); 7] = [
         (
             |a| a["reviewer"]["principal"] = json!("agent:codex"),
