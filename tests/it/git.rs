@@ -485,6 +485,92 @@ fn roles_separate_those_who_issue_from_those_who_act() {
 }
 
 #[test]
+fn revisions_that_name_no_commit_or_one_behind_a_tag() {
+    let sandbox = Sandbox::opened();
+    sandbox.git(&["tag", "--annotate", "--message", "v1", "v1"]);
+    sandbox.git(&["tag", "light"]);
+    for rev in [
+        "v1",
+        "light",
+        "HEAD",
+        "main",
+        "refs/heads/main",
+        "HEAD^{commit}",
+    ] {
+        assert_eq!(
+            sandbox.reason(&[&EVAL[..], &["--at", rev]].concat()),
+            "OK",
+            "{rev}"
+        );
+    }
+    for rev in [
+        "HEAD:README.md",
+        "HEAD^{tree}",
+        "HEAD~1",
+        "nowhere",
+        "",
+        "main..HEAD",
+        "-x",
+        "refs/permit/streams/gone",
+    ] {
+        let at = format!("--at={rev}");
+        assert_eq!(
+            sandbox.reason(&[&EVAL[..], &[&at]].concat()),
+            "INVALID_INPUT",
+            "{rev}"
+        );
+    }
+    let issued = sandbox.json(&[&ISSUE[..], &["--at", "v1"]].concat());
+    assert_eq!(
+        issued["governed_commit"],
+        sandbox.git(&["rev-parse", "HEAD"])
+    );
+    sandbox.ok(&["replay"]);
+}
+
+#[test]
+fn a_stream_s_ref_that_is_symbolic_or_names_a_tag() {
+    let sandbox = Sandbox::chain();
+    let tip = sandbox.tip("main");
+    sandbox.git(&["tag", "--annotate", "--message", "x", "tip", &tip]);
+    let tag = sandbox.git(&["rev-parse", "refs/tags/tip"]);
+    let name = sandbox.path(".git/refs/permit/streams/main");
+    let mut found = String::new();
+    for (what, content) in [
+        ("a tag", tag),
+        (
+            "a symbolic ref to a branch",
+            "ref: refs/heads/main".to_owned(),
+        ),
+        (
+            "a symbolic ref to nothing",
+            "ref: refs/heads/gone".to_owned(),
+        ),
+        (
+            "a symbolic ref to itself",
+            "ref: refs/permit/streams/main".to_owned(),
+        ),
+        ("no id", "garbage".to_owned()),
+        ("nothing", String::new()),
+        ("a commit that is not there", "1".repeat(40)),
+        ("zeros", "0".repeat(40)),
+    ] {
+        fs::write(&name, format!("{content}\n")).unwrap();
+        let reasons = [
+            &["verify-chain"][..],
+            &ISSUE,
+            &["stream", "list"],
+            &["stream", "open", "main"],
+        ]
+        .map(|call| sandbox.reason(call));
+        found.push_str(&format!("{what}: {}\n", reasons.join(" ")));
+        let now = fs::read_to_string(&name).unwrap();
+        assert_eq!(now.trim_end(), content, "{what}: nothing was written");
+    }
+    assert_snapshot!("odd_refs", found);
+}
+
+#[test]
 fn a_lock_that_a_killed_writer_left_is_named_and_stays() {
     let sandbox = Sandbox::opened();
     let lock = sandbox.path(".git/refs/permit/streams/main.lock");

@@ -1,0 +1,145 @@
+//! Local memory below `$GIT_DIR/permit/` (core.md section 10): it may be gone, stale or corrupt, and no answer changes.
+
+use std::fs;
+use std::path::Path;
+
+use crate::forge::{self, Forger};
+use crate::sandbox::{Sandbox, copy_folder, files_below};
+
+/// Everything that a command could say about the streams.
+fn answers(sandbox: &Sandbox) -> Vec<String> {
+    let permit = sandbox.permit_file("read");
+    let used = sandbox.permit_file("build");
+    [
+        &["verify-chain"][..],
+        &["verify-chain", "--all"],
+        &["replay"],
+        &["status"],
+        &["log"],
+        &["checkpoint"],
+        &["stream", "list"],
+        &["stream", "export", "main", "--jsonl", "-"],
+        &["verify", &permit, "--request", "requests/read.json"],
+        &["verify", &used, "--request", "requests/build.json"],
+        &["show", &"0".repeat(64)],
+        &["simulate", "--policy-at", "HEAD"],
+    ]
+    .iter()
+    .map(|call| sandbox.permit(&[call, &["--format", "json"][..]].concat()))
+    .collect()
+}
+
+/// A chain whose memory is as full as it gets.
+fn remembering() -> Sandbox {
+    let sandbox = Sandbox::chain();
+    answers(&sandbox);
+    sandbox
+}
+
+fn memory(sandbox: &Sandbox) -> std::path::PathBuf {
+    sandbox.path(".git/permit")
+}
+
+#[test]
+fn memory_that_is_gone_or_corrupt_changes_no_answer() {
+    let sandbox = remembering();
+    let expected = answers(&sandbox);
+    let memory = memory(&sandbox);
+    let kept = sandbox.aside("memory");
+    copy_folder(&memory, &kept);
+    let restore = || {
+        drop(fs::remove_dir_all(&memory));
+        copy_folder(&kept, &memory);
+    };
+    let each = |change: &dyn Fn(&Path)| {
+        restore();
+        for name in files_below(&memory) {
+            change(&memory.join(name));
+        }
+    };
+    let halve = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let flip = |at: usize| {
+        move |path: &Path| {
+            let mut bytes = fs::read(path).unwrap();
+            let count = bytes.len();
+            bytes[at * (count - 1) / 4] ^= 0x01;
+            fs::write(path, bytes).unwrap();
+        }
+    };
+    type Change<'a> = (&'a str, Box<dyn Fn(&Path) + 'a>);
+    let mut changes: Vec<Change<'_>> = vec![
+        ("emptied", Box::new(|path| fs::write(path, "").unwrap())),
+        (
+            "garbage",
+            Box::new(|path| fs::write(path, [0xff; 4096]).unwrap()),
+        ),
+        ("cut in half", Box::new(halve)),
+        (
+            "a folder",
+            Box::new(|path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+            }),
+        ),
+        (
+            "a dangling link",
+            Box::new(|path| {
+                fs::remove_file(path).unwrap();
+                std::os::unix::fs::symlink("/nonexistent/x", path).unwrap();
+            }),
+        ),
+    ];
+    for at in 0..=4 {
+        changes.push(("a bit flipped", Box::new(flip(at))));
+    }
+    for (what, change) in changes {
+        each(&*change);
+        assert_eq!(answers(&sandbox), expected, "{what}");
+    }
+    drop(fs::remove_dir_all(&memory));
+    assert_eq!(answers(&sandbox), expected, "gone");
+    drop(fs::remove_dir_all(&memory));
+    fs::write(&memory, "a file in its place").unwrap();
+    assert_eq!(answers(&sandbox), expected, "a file in its place");
+}
+
+#[test]
+fn memory_of_another_history_changes_no_answer() {
+    // What the memory was made from is rewritten behind its back: events dropped, changed, cut off, added.
+    let good = Sandbox::chain();
+    let commits = forge::commits(&good, "main");
+    let mut variants: Vec<(&str, Vec<Vec<u8>>)> = vec![("cut off", commits[..5].to_vec())];
+    for at in [1, 4, 7] {
+        let mut dropped = commits.clone();
+        dropped.remove(at);
+        variants.push(("dropped", dropped));
+        let mut changed = commits.clone();
+        let last = changed[at].len() - 2;
+        changed[at][last - 60] ^= 0x01;
+        variants.push(("changed", changed));
+    }
+    for (what, commits) in variants {
+        let (remembers, forgets) = (remembering(), Sandbox::chain());
+        for sandbox in [&remembers, &forgets] {
+            Forger::new(sandbox).rewrite("main", &commits);
+        }
+        fs::remove_dir_all(memory(&forgets)).unwrap();
+        assert_eq!(answers(&remembers), answers(&forgets), "{what}");
+    }
+}
+
+#[test]
+fn memory_copied_from_another_repository_changes_no_answer() {
+    let (one, other) = (remembering(), Sandbox::opened());
+    other.issue("build");
+    other.issue("read");
+    let expected = answers(&other);
+    drop(fs::remove_dir_all(memory(&other)));
+    copy_folder(&memory(&one), &memory(&other));
+    assert_eq!(answers(&other), expected);
+    other.issue("read");
+    assert_eq!(other.json(&["verify-chain"])["events"], 4);
+}
