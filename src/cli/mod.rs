@@ -19,6 +19,7 @@ mod ledger;
 mod manifest;
 mod meta;
 mod outcome;
+mod parts;
 mod progress;
 mod remote;
 mod render;

@@ -158,6 +158,12 @@ impl Verifier {
         self.order == Order::Forward && self.fault.is_some()
     }
 
+    /// Tells whether no fault was found so far.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.fault.is_none()
+    }
+
     /// How many events were seen.
     #[must_use]
     pub fn events(&self) -> u64 {
