@@ -16,6 +16,7 @@ mod hap;
 mod init;
 mod issue;
 mod ledger;
+mod lines;
 mod manifest;
 mod meta;
 mod outcome;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::args::VerifyChainArgs;
+use super::lines::{self, show};
 use super::outcome::Outcome;
 use super::parts::{self, Chain};
 use super::progress::Progress;
@@ -62,7 +63,7 @@ pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<O
         }
         Source::Lines(path) => finding(
             &[],
-            verify_lines(
+            lines::verify(
                 path,
                 Verifier::new(Order::Forward, stream.as_deref(), expectation),
             )?,
@@ -136,31 +137,6 @@ fn verify_refs(
         ..finding(&["commit_form"], chain.verifier, expectation)
     });
     Ok(findings.collect())
-}
-
-fn verify_lines(path: &Path, mut verifier: Verifier) -> Result<Verifier, Refusal> {
-    let mut lines = files::Lines::new(files::open(path)?, MAX_EVENT);
-    let mut line = Vec::new();
-    let progress = Progress::new("verifying", None);
-    while lines
-        .next(&mut line)
-        .map_err(|error| fault::io(path, &error))?
-    {
-        progress.step();
-        show(&mut verifier, &line);
-        if verifier.is_decided() {
-            break;
-        }
-    }
-    Ok(verifier)
-}
-
-/// Shows the bytes of one event to the verifier; bytes that are no event are a fault at the place where one stands.
-fn show(verifier: &mut Verifier, bytes: &[u8]) {
-    match Event::read(bytes) {
-        Ok(event) => verifier.see(&event),
-        Err(what) => verifier.note(Verdict::Malformed, verifier.next_sequence(), what),
-    }
 }
 
 fn verify_folder(path: &Path, mut verifier: Verifier) -> Result<Verifier, Refusal> {
