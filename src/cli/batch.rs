@@ -60,7 +60,7 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
         args,
     };
     let mut lines = files::Lines::new(files::open(path)?, MAX_REQUEST);
-    let mut progress = Progress::new("issuing", None);
+    let progress = Progress::new("issuing", None);
     let mut tally = Tally::default();
     let mut group = Vec::new();
     let (mut bytes, mut line) = (0_usize, Vec::new());

@@ -1,5 +1,7 @@
 //! Progress on a terminal, for work that lasts more than a second.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -7,10 +9,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Counts steps; shows nothing in the first second and nothing where standard error is not a terminal.
 pub(crate) struct Progress {
     since: Instant,
-    steps: u64,
+    steps: AtomicU64,
     total: Option<u64>,
     what: &'static str,
-    bar: Option<ProgressBar>,
+    bar: OnceLock<ProgressBar>,
 }
 
 /// How many steps pass between two looks at the clock.
@@ -21,24 +23,27 @@ impl Progress {
     pub(crate) fn new(what: &'static str, total: Option<u64>) -> Self {
         Self {
             since: Instant::now(),
-            steps: 0,
+            steps: AtomicU64::new(0),
             total,
             what,
-            bar: None,
+            bar: OnceLock::new(),
         }
     }
 
     /// Counts a step.
-    pub(crate) fn step(&mut self) {
-        self.steps = self.steps.saturating_add(1);
-        if !self.steps.is_multiple_of(EVERY) {
+    pub(crate) fn step(&self) {
+        self.advance(1);
+    }
+
+    /// Counts steps, of any thread.
+    pub(crate) fn advance(&self, steps: u64) {
+        let before = self.steps.fetch_add(steps, Ordering::Relaxed);
+        let now = before.saturating_add(steps);
+        if before / EVERY == now / EVERY {
             return;
         }
-        if self.bar.is_none() && self.since.elapsed() > Duration::from_secs(1) {
-            self.bar = Some(self.start());
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.steps);
+        if self.since.elapsed() > Duration::from_secs(1) {
+            self.bar.get_or_init(|| self.start()).set_position(now);
         }
     }
 
@@ -63,7 +68,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
         }
     }

@@ -245,14 +245,14 @@ impl<'s> Replay<'s> {
             .governed
             .get(&commit)
             .ok_or_else(|| Refusal::new(Code::Internal, "a governed commit was forgotten"))?;
-        let tip =
-            Tip {
-                stream_id: self.stream.id.clone(),
-                sequence: event.sequence.saturating_sub(1),
-                event_hash: event.prev.text().parse().map_err(|_| {
-                    Refusal::new(Code::ReplayMismatch, "the event links to nothing")
-                })?,
-            };
+        let tip = Tip {
+            stream_id: self.stream.id.clone(),
+            sequence: event.sequence.saturating_sub(1),
+            event_hash: event
+                .prev
+                .hash()
+                .ok_or_else(|| Refusal::new(Code::ReplayMismatch, "the event links to nothing"))?,
+        };
         let place = Place {
             stream: self.stream,
             from: parent,

@@ -36,6 +36,32 @@ pub(crate) struct Session {
     pub(crate) ledger: Memory,
 }
 
+/// What it takes to open the same repository once more, in another thread.
+pub(crate) struct Opener {
+    git_dir: PathBuf,
+    format: Format,
+    governed_ref: Option<String>,
+    role: Role,
+    authority: Option<Remote>,
+    pushed: Option<CommitId>,
+}
+
+impl Opener {
+    /// Opens the repository.
+    pub(crate) fn open(&self) -> Result<Session, Refusal> {
+        Ok(Session {
+            repository: Repository::open(&self.git_dir, Some(&self.git_dir))?,
+            format: self.format,
+            governed_ref: self.governed_ref.clone(),
+            role: self.role,
+            policies: RefCell::default(),
+            ledger: Memory::default(),
+            authority: self.authority.clone(),
+            pushed: Cell::new(self.pushed),
+        })
+    }
+}
+
 /// Which half of the work this repository's user may do (core.md section 2).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -125,6 +151,18 @@ impl Session {
             policies: RefCell::default(),
             ledger: Memory::default(),
         })
+    }
+
+    /// What it takes to open the same repository once more.
+    pub(crate) fn opener(&self) -> Opener {
+        Opener {
+            git_dir: self.repository.git_dir().to_owned(),
+            format: self.format,
+            governed_ref: self.governed_ref.clone(),
+            role: self.role,
+            authority: self.authority.clone(),
+            pushed: self.pushed.get(),
+        }
     }
 
     /// The governed ref's name, as output shows it.

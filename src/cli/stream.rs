@@ -2,6 +2,7 @@
 
 mod authority;
 
+use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +14,9 @@ use super::session::Session;
 use crate::engine::chain::{Event, Expectation, Fault, Order, SealedEvent, Tip, Verdict, Verifier};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::text::stream_id_fault;
-use crate::git::{self, CommitId, EventFault, Repository, StreamRef, event_commit_bytes};
+use crate::git::{
+    self, CommitId, EventBytes, EventFault, Repository, StreamRef, event_commit_bytes,
+};
 
 pub(crate) use authority::Standing;
 
@@ -30,6 +33,61 @@ pub(crate) struct Stream<'r> {
     reference: StreamRef<'r>,
     /// Who has to accept an event before it counts, where that is not this repository.
     authority: Option<&'r Remote>,
+}
+
+/// The newest commits of the streams of a repository, by id; of one only, which has to exist, where `only` names it.
+///
+/// Reads refs and no objects.
+pub(crate) fn tips(
+    session: &Session,
+    only: Option<&str>,
+) -> Result<Vec<(String, CommitId)>, Refusal> {
+    let repository = &session.repository;
+    let found = match only {
+        Some(id) => {
+            check_id(id)?;
+            let tip = repository.ref_target(&format!("{STREAMS}{id}"))?;
+            vec![(id.to_owned(), tip.ok_or_else(|| missing(id))?)]
+        }
+        None => repository
+            .refs_with_prefix(STREAMS)?
+            .into_iter()
+            .map(|(name, tip)| (name.replacen(STREAMS, "", 1), tip))
+            .collect(),
+    };
+    for (id, tip) in &found {
+        check_id(id)?;
+        repository.remember(id, *tip);
+    }
+    Ok(found)
+}
+
+fn check_id(id: &str) -> Result<(), Refusal> {
+    stream_id_fault(id).map_or(Ok(()), |what| {
+        Err(fault::input(format!("the stream id `{id}` {what}")))
+    })
+}
+
+/// Says that a stream does not exist.
+fn missing(id: &str) -> Refusal {
+    Refusal::new(
+        Code::StreamMissing,
+        format!("the stream `{id}` does not exist"),
+    )
+    .next(format!(
+        "open it with `permit stream open {id}`, or fetch it: git fetch origin '{STREAMS}*:{STREAMS}*'"
+    ))
+}
+
+/// Says where a stream's chain is broken.
+pub(crate) fn broken(id: &str, fault: &Fault) -> Refusal {
+    Refusal::new(
+        fault.verdict.code(),
+        format!(
+            "the stream `{id}` is broken at event {}: {}",
+            fault.sequence, fault.detail
+        ),
+    )
 }
 
 /// The newest event of a stream and the commit that holds it.
@@ -52,9 +110,7 @@ pub(crate) struct Appended<T> {
 impl<'r> Stream<'r> {
     /// Names a stream, whether it exists or not.
     pub(crate) fn new(session: &'r Session, id: &str) -> Result<Self, Refusal> {
-        if let Some(what) = stream_id_fault(id) {
-            return Err(fault::input(format!("the stream id `{id}` {what}")));
-        }
+        check_id(id)?;
         let repository = &session.repository;
         Ok(Self {
             id: id.to_owned(),
@@ -125,14 +181,7 @@ impl<'r> Stream<'r> {
 
     /// Says that the stream does not exist.
     pub(crate) fn missing(&self) -> Refusal {
-        Refusal::new(
-            Code::StreamMissing,
-            format!("the stream `{}` does not exist", self.id),
-        )
-        .next(format!(
-            "open it with `permit stream open {0}`, or fetch it: git fetch origin '{STREAMS}*:{STREAMS}*'",
-            self.id
-        ))
+        missing(&self.id)
     }
 
     /// Walks from a commit back to the first event or until the visitor breaks off; verifies what it passes.
@@ -146,21 +195,33 @@ impl<'r> Stream<'r> {
         mut visit: impl FnMut(&Event<'_>, CommitId) -> Result<ControlFlow<()>, Refusal>,
     ) -> Result<Verifier, Refusal> {
         let mut verifier = Verifier::new(Order::Backward, Some(&self.id), expectation);
-        let mut progress = Progress::new("verifying", None);
-        for found in self.reference.walk(from) {
+        let progress = Progress::new("verifying", None);
+        self.walk_on(from, &mut verifier, |event, found| {
             progress.step();
-            let place = verifier.next_sequence();
+            visit(event, found.id())
+        })?;
+        Ok(verifier)
+    }
+
+    /// Walks on from a commit and shows each event to the verifier, then to the visitor.
+    ///
+    /// # Errors
+    /// As [`Stream::walk`].
+    pub(super) fn walk_on(
+        &self,
+        from: CommitId,
+        verifier: &mut Verifier,
+        mut visit: impl FnMut(&Event<'_>, &EventBytes<'_>) -> Result<ControlFlow<()>, Refusal>,
+    ) -> Result<(), Refusal> {
+        for found in self.reference.walk(from) {
             let found = match found {
                 Ok(found) => found,
                 Err((commit, EventFault::Missing)) => {
                     return Err(self.unreadable(commit, &EventFault::Missing));
                 }
                 Err((commit, fault)) => {
-                    verifier.note(
-                        Verdict::Malformed,
-                        place,
-                        format!("commit {commit}: {fault}"),
-                    );
+                    // What a broken event says of itself counts for nothing; what it hides behind it is not looked at.
+                    note_malformed(verifier, commit, &fault);
                     break;
                 }
             };
@@ -168,22 +229,17 @@ impl<'r> Stream<'r> {
             match read {
                 Ok(event) => {
                     verifier.see(&event);
-                    if visit(&event, found.id())?.is_break() {
+                    if visit(&event, &found)?.is_break() {
                         break;
                     }
                 }
                 Err(what) => {
-                    // What a broken event says of itself counts for nothing; what it hides behind it is not looked at.
-                    verifier.note(
-                        Verdict::Malformed,
-                        place,
-                        format!("commit {}: {what}", found.id()),
-                    );
+                    note_malformed(verifier, found.id(), &what);
                     break;
                 }
             }
         }
-        Ok(verifier)
+        Ok(())
     }
 
     /// Appends what is derived from the newest event; derives again where another writer was faster. Where there is an
@@ -219,6 +275,8 @@ impl<'r> Stream<'r> {
                 }
             };
             if let Some(commit) = placed {
+                let first = events.first().map_or(0, SealedEvent::sequence);
+                self.repository.remember_appended(&self.id, first, &commits);
                 let at = At {
                     commit,
                     tip: last.tip(),
@@ -340,13 +398,7 @@ impl<'r> Stream<'r> {
 
     /// The reason for a fault in the chain.
     pub(crate) fn broken(&self, fault: &Fault) -> Refusal {
-        Refusal::new(
-            fault.verdict.code(),
-            format!(
-                "the stream `{}` is broken at event {}: {}",
-                self.id, fault.sequence, fault.detail
-            ),
-        )
+        broken(&self.id, fault)
     }
 }
 
@@ -361,4 +413,9 @@ fn commits_of(tip: Option<CommitId>, events: &[SealedEvent]) -> (Vec<Vec<u8>>, V
         commits.push((bytes, id));
     }
     commits.into_iter().unzip()
+}
+
+fn note_malformed(verifier: &mut Verifier, commit: CommitId, what: &impl Display) {
+    let detail = format!("commit {commit}: {what}");
+    verifier.note(Verdict::Malformed, verifier.next_sequence(), detail);
 }

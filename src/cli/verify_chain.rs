@@ -6,14 +6,16 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::args::VerifyChainArgs;
+use super::lines::{self, show};
 use super::outcome::Outcome;
+use super::parts::{self, Chain};
 use super::progress::Progress;
 use super::render::{BAD, DIM, GOOD, paint, safe};
 use super::session::Session;
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use super::{checkpoint, fault, files};
 use crate::engine::chain::{Event, Expectation, Fault, MAX_EVENT, Order, Verdict, Verifier};
-use crate::engine::code::Refusal;
+use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::EventHash;
 
 /// What was found out about one chain.
@@ -39,12 +41,7 @@ enum Source<'a> {
 pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<Outcome, Refusal> {
     let (expectation, stream) = expectation(args)?;
     if args.all {
-        let session = needed(session)?;
-        let findings = Stream::all(session)?
-            .iter()
-            .map(|stream| verify_ref(stream, None))
-            .collect::<Result<Vec<_>, _>>()?;
-        return Ok(all(findings));
+        return Ok(all(verify_refs(needed(session)?, None, None)?));
     }
     let source = match (&args.jsonl, &args.dir, &args.tree) {
         (Some(path), _, _) => Source::Lines(path),
@@ -60,11 +57,13 @@ pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<O
                     "the checkpoint is one of the stream `{stream_id}`"
                 )));
             }
-            verify_ref(&Stream::new(needed(session)?, stream_id)?, expectation)?
+            let found = verify_refs(needed(session)?, Some(stream_id), expectation)?;
+            let finding = found.into_iter().next();
+            finding.ok_or_else(|| Refusal::new(Code::Internal, "a stream was lost"))?
         }
         Source::Lines(path) => finding(
             &[],
-            verify_lines(
+            lines::verify(
                 path,
                 Verifier::new(Order::Forward, stream.as_deref(), expectation),
             )?,
@@ -118,39 +117,26 @@ fn expectation(args: &VerifyChainArgs) -> Result<(Option<Expectation>, Option<St
     Ok((Some(expectation), None))
 }
 
-fn verify_ref(stream: &Stream<'_>, expectation: Option<Expectation>) -> Result<Finding, Refusal> {
-    let Some(commit) = stream.tip_commit()? else {
-        return Err(stream.missing());
-    };
-    let verifier = stream.walk(commit, expectation, |_, _| Ok(ControlFlow::Continue(())))?;
-    let mut finding = finding(&["commit_form"], verifier, expectation);
-    finding.stream_id.clone_from(&stream.id);
-    Ok(finding)
-}
-
-fn verify_lines(path: &Path, mut verifier: Verifier) -> Result<Verifier, Refusal> {
-    let mut lines = files::Lines::new(files::open(path)?, MAX_EVENT);
-    let mut line = Vec::new();
-    let mut progress = Progress::new("verifying", None);
-    while lines
-        .next(&mut line)
-        .map_err(|error| fault::io(path, &error))?
-    {
-        progress.step();
-        show(&mut verifier, &line);
-        if verifier.is_decided() {
-            break;
-        }
-    }
-    Ok(verifier)
-}
-
-/// Shows the bytes of one event to the verifier; bytes that are no event are a fault at the place where one stands.
-fn show(verifier: &mut Verifier, bytes: &[u8]) {
-    match Event::read(bytes) {
-        Ok(event) => verifier.see(&event),
-        Err(what) => verifier.note(Verdict::Malformed, verifier.next_sequence(), what),
-    }
+/// Verifies one stream, or all.
+fn verify_refs(
+    session: &Session,
+    only: Option<&str>,
+    expectation: Option<Expectation>,
+) -> Result<Vec<Finding>, Refusal> {
+    let mut chains: Vec<Chain<()>> = stream::tips(session, only)?
+        .into_iter()
+        .map(|(id, tip)| Chain::new(session, &id, tip, expectation))
+        .collect();
+    parts::survey(session, &mut chains, |session, walk, round| {
+        let stream = Stream::new(session, walk.stream_id)?;
+        let walked = walk.run(&stream, round, |_, _| Ok(ControlFlow::Continue(())))?;
+        Ok((walked, ()))
+    })?;
+    let findings = chains.into_iter().map(|chain| Finding {
+        stream_id: chain.stream_id,
+        ..finding(&["commit_form"], chain.verifier, expectation)
+    });
+    Ok(findings.collect())
 }
 
 fn verify_folder(path: &Path, mut verifier: Verifier) -> Result<Verifier, Refusal> {
@@ -159,7 +145,7 @@ fn verify_folder(path: &Path, mut verifier: Verifier) -> Result<Verifier, Refusa
         let entry = entry.map_err(|error| fault::io(path, &error))?;
         names.push(entry.file_name().to_string_lossy().into_owned());
     }
-    let mut progress = Progress::new("verifying", None);
+    let progress = Progress::new("verifying", None);
     for (sequence, name) in in_order(names) {
         progress.step();
         let file = path.join(&name);
@@ -202,7 +188,7 @@ fn verify_tree(
         .map(|entry| String::from_utf8_lossy(&entry.name).into_owned())
         .collect();
     let limit = u64::try_from(MAX_EVENT).unwrap_or(u64::MAX);
-    let mut progress = Progress::new("verifying", None);
+    let progress = Progress::new("verifying", None);
     for (sequence, name) in in_order(names) {
         progress.step();
         let file = if path.is_empty() {
@@ -279,7 +265,7 @@ fn finding(more: &[&'static str], verifier: Verifier, expectation: Option<Expect
     }
     let (stream_id, tip) = verifier
         .tip()
-        .map(|tip| (tip.stream_id.clone(), tip.event_hash))
+        .map(|tip| (tip.stream_id, tip.event_hash))
         .unzip();
     let events = verifier.events();
     let (verdict, fault) = match verifier.finish() {

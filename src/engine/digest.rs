@@ -93,14 +93,28 @@ pub fn sha256(bytes: &[u8]) -> Digest {
 pub struct NotAHash(usize);
 
 fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], NotAHash> {
-    let digits = N.saturating_mul(2);
+    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
     let mut bytes = [0; N];
-    let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if !lower {
-        return Err(NotAHash(digits));
+    let mut wrong = u8::from(pairs.len() != N || !odd.is_empty());
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let (high, low) = (digit(*high), digit(*low));
+        wrong |= (high | low) & 0xF0;
+        *byte = (high << 4) | low;
     }
-    hex::decode_to_slice(text, &mut bytes).map_err(|_| NotAHash(digits))?;
-    Ok(bytes)
+    if wrong == 0 {
+        Ok(bytes)
+    } else {
+        Err(NotAHash(N.saturating_mul(2)))
+    }
+}
+
+/// The value of a lower-case hexadecimal digit; 0xFF for any other byte.
+const fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte.wrapping_sub(b'0'),
+        b'a'..=b'f' => byte.wrapping_sub(b'a').wrapping_add(10),
+        _ => 0xFF,
+    }
 }
 
 macro_rules! hash_types {

@@ -4,7 +4,7 @@
 //! found or derived again.
 
 use super::canonical::{Value, to_bytes};
-use super::chain::{Event, EventType, Tip};
+use super::chain::{Event, EventType, Prev, Tip};
 use super::code::{Code, Refusal};
 use super::digest::{CommitSha, PolicyHash};
 use super::permit::{Expiry, Permit};
@@ -46,7 +46,7 @@ pub fn is_issuance(permit: &Permit, event: &Event<'_>) -> Finding {
         .map_err(|fault| other(&format!("has a malformed payload at {fault}")))?;
     let recorded = payload.at("permit").map(to_bytes);
     let same = event.event_id == permit.permit_id.to_string()
-        && event.prev.text() == permit.prev_event_hash.to_string()
+        && event.prev == Prev::Hash(permit.prev_event_hash)
         && event.policy_hash == permit.policy_hash.to_string()
         && event.request_fingerprint == permit.request_fingerprint.to_string()
         && payload.at("permit_id").and_then(Value::as_str) == Some(event.event_id)

@@ -61,7 +61,7 @@ impl Repository {
     }
 
     /// Returns the stream's file; `None` where the id is not one plain file name.
-    fn memory_path(&self, memory: &str, stream_id: &str) -> Option<PathBuf> {
+    pub(super) fn memory_path(&self, memory: &str, stream_id: &str) -> Option<PathBuf> {
         let mut parts = Path::new(stream_id).components();
         let plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == stream_id);
         (plain && !stream_id.starts_with('.'))

@@ -14,6 +14,7 @@ mod compare;
 mod durable;
 mod history;
 mod id;
+mod index;
 mod lock;
 mod memory;
 mod objects;
@@ -32,6 +33,7 @@ use std::{fmt, io, path::PathBuf};
 pub use commit::RawCommit;
 pub use history::{FirstParents, History, Introduction};
 pub use id::{CommitId, InvalidId, ObjectId};
+pub use index::{STRIDE, is_named};
 pub use repository::Repository;
 pub use stream::{
     EventBytes, EventCommit, EventFault, StreamRef, event_commit_bytes, event_commit_id,

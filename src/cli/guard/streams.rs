@@ -231,11 +231,11 @@ impl NewEvent<'_> {
 
     /// The tip that the event was derived from.
     pub(super) fn before(&self) -> Result<Tip, Refusal> {
-        let event_hash = self.event.prev.text().parse();
+        let event_hash = self.event.prev.hash();
         Ok(Tip {
             stream_id: self.stream.id.clone(),
             sequence: self.event.sequence.saturating_sub(1),
-            event_hash: event_hash.map_err(|_| self.not_allowed("links to nothing"))?,
+            event_hash: event_hash.ok_or_else(|| self.not_allowed("links to nothing"))?,
         })
     }
 

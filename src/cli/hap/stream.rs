@@ -153,7 +153,7 @@ pub(super) fn verify_ref(session: &Session, args: &StreamVerifyArgs) -> Result<O
     let ledger = ledger(session, project)?;
     let trusted = trusted(session, &args.trust.sp_key, args.at.as_deref())?;
     let mut verifier = Verifier::new(project, &trusted);
-    let mut progress = Progress::new("verifying", None);
+    let progress = Progress::new("verifying", None);
     for commit in ledger.commits()? {
         progress.step();
         let found = ledger.read(commit)?;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::scan::plain_run;
 use super::{Fault, MAX_DEPTH, MAX_INTEGER, Object, Value};
 
 /// Reads bytes that hold exactly one JSON object, as section 1 restricts it.
@@ -199,11 +200,11 @@ impl<'a> Reader<'a> {
         self.step();
         let mut owned = String::new();
         loop {
-            let run = self
-                .rest()
-                .iter()
-                .position(|b| matches!(b, b'"' | b'\\' | 0x00..=0x1F))
-                .ok_or_else(|| self.expected("the end of a string"))?;
+            let rest = self.rest();
+            let run = plain_run(rest);
+            if run == rest.len() {
+                return Err(self.expected("the end of a string"));
+            }
             let end = self.at.saturating_add(run);
             // INVARIANT: the run ends at an ASCII byte, so this is a character boundary.
             let plain = self.text.get(self.at..end).unwrap_or_default();

@@ -60,6 +60,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over these exact bytes if they come next.
+    #[inline]
     pub fn skip(&mut self, literal: &str) -> bool {
         let found = self.text.as_bytes()[self.at..].starts_with(literal.as_bytes());
         if found {
@@ -72,6 +73,7 @@ impl<'a> Scanner<'a> {
     ///
     /// # Errors
     /// Other bytes come next.
+    #[inline]
     pub fn expect(&mut self, literal: &str) -> Result<(), NotCanonical> {
         if self.skip(literal) {
             Ok(())
@@ -85,22 +87,29 @@ impl<'a> Scanner<'a> {
     /// # Errors
     /// No string comes next, or an escape is not the minimal one.
     pub fn string(&mut self) -> Result<&'a str, NotCanonical> {
+        self.written().map(|written| written.text)
+    }
+
+    fn written(&mut self) -> Result<Written<'a>, NotCanonical> {
         let bytes = self.text.as_bytes();
         if self.peek() != Some(b'"') {
             return self.broken();
         }
         let start = self.at + 1;
         let mut at = start;
+        let mut escaped = false;
         loop {
+            at += plain_run(&bytes[at..]);
             match bytes.get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => at += self.escape(at)?,
-                Some(0x20..) => at += 1,
                 _ => return Err(NotCanonical { at }),
             }
+            escaped = true;
         }
         self.at = at + 1;
-        Ok(self.slice(start, at))
+        let text = self.slice(start, at);
+        Ok(Written { text, escaped })
     }
 
     /// Measures a minimal escape: `\" \\ \b \t \n \f \r`, else `\u00xx` in lower case for the other controls.
@@ -173,20 +182,18 @@ impl<'a> Scanner<'a> {
         if self.skip("}") {
             return Ok(());
         }
-        let mut before: Option<&str> = None;
+        let mut before: Option<Written<'_>> = None;
         loop {
             let start = self.at;
-            let key = self.string()?;
-            if let Some(before) = before
-                && written_key_order(before, key) != Ordering::Less
-            {
+            let key = self.written()?;
+            if before.is_some_and(|before| !before.stands_before(key)) {
                 return Err(NotCanonical { at: start });
             }
             before = Some(key);
             self.expect(":")?;
             let from = self.at;
             self.value(depth + 1)?;
-            see(key, self.slice(from, self.at));
+            see(key.text, self.slice(from, self.at));
             if !self.skip(",") {
                 return self.expect("}");
             }
@@ -244,13 +251,50 @@ pub fn unescape(written: &str) -> std::borrow::Cow<'_, str> {
     text.into()
 }
 
-/// Compares two keys as they are written; only escapes need a look behind the writing.
-fn written_key_order(left: &str, right: &str) -> Ordering {
-    if left.contains('\\') || right.contains('\\') {
-        key_order(&unescape(left), &unescape(right))
-    } else {
-        key_order(left, right)
+/// A string as it is written, without its quotes.
+#[derive(Clone, Copy)]
+struct Written<'a> {
+    text: &'a str,
+    /// Whether it holds an escape.
+    escaped: bool,
+}
+
+impl Written<'_> {
+    /// Tells whether this key sorts before another; only escapes need a look behind the writing.
+    fn stands_before(self, other: Written<'_>) -> bool {
+        let order = if self.escaped || other.escaped {
+            key_order(&unescape(self.text), &unescape(other.text))
+        } else {
+            key_order(self.text, other.text)
+        };
+        order == Ordering::Less
     }
+}
+
+/// Counts the leading bytes that stand for themselves in a JSON string: no `"`, no `\`, no control (U+0000–001F).
+///
+/// Eight bytes a step: subtracting 1 from each byte of a word sets the top bit of the first byte that was 0, and so
+/// finds a byte that was `"` or `\` once those bits are cleared; subtracting 0x20 finds the controls. A borrow can only
+/// mark bytes after the first.
+pub(super) fn plain_run(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = word ^ (ONES * 0x22);
+        let slash = word ^ (ONES * 0x5C);
+        let found = (quote.wrapping_sub(ONES) & !quote)
+            | (slash.wrapping_sub(ONES) & !slash)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
+        let found = (found & TOPS).trailing_zeros();
+        if found < u64::BITS {
+            return index * 8 + usize::from(u8::try_from(found / 8).unwrap_or(0));
+        }
+    }
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0x00..=0x1F);
+    let run = tail.iter().position(special).unwrap_or(tail.len());
+    bytes.len() - tail.len() + run
 }
 
 /// Tells whether text is the canonical form of exactly one object.
@@ -270,7 +314,7 @@ pub fn check(text: &str) -> Result<(), NotCanonical> {
 #[cfg(test)]
 mod tests {
     use super::super::{parse, to_bytes};
-    use super::check;
+    use super::{check, plain_run};
 
     #[test]
     fn accepts_exactly_what_the_writer_writes() {
@@ -311,5 +355,22 @@ mod tests {
                 assert!(!canonical, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_plain_run_ends_at_the_first_byte_with_a_meaning_wherever_it_stands() {
+        for length in 0..40 {
+            for byte in 0..=u8::MAX {
+                for at in 0..length {
+                    let mut bytes = vec![0x80 | byte; length];
+                    bytes[at] = byte;
+                    let plain = !matches!(byte, b'"' | b'\\' | 0x00..=0x1F);
+                    assert_eq!(plain_run(&bytes), if plain { length } else { at });
+                }
+            }
+        }
+        assert_eq!(plain_run(b"abcdefgh\"\\"), 8);
+        assert_eq!(plain_run(b"\x01\x00"), 0);
+        assert_eq!(plain_run(b"!#[]\x20\x7f\xff\x5d\x23"), 9);
     }
 }

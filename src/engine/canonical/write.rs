@@ -1,6 +1,7 @@
 //! A [`Value`] to its canonical bytes.
 
 use super::Value;
+use super::scan::plain_run;
 
 /// Writes the canonical bytes of a value: RFC 8785 without white space, with minimal escapes.
 #[must_use]
@@ -46,11 +47,7 @@ fn put(out: &mut Vec<u8>, value: &Value<'_>) {
 fn put_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(run) = rest
-        .iter()
-        .position(|b| matches!(b, b'"' | b'\\' | 0x00..=0x1F))
-    {
-        let (plain, special) = rest.split_at(run);
+    while let Some((plain, special)) = rest.split_at_checked(plain_run(rest)) {
         out.extend_from_slice(plain);
         let Some((byte, after)) = special.split_first() else {
             break;
@@ -67,6 +64,5 @@ fn put_string(out: &mut Vec<u8>, text: &str) {
         }
         rest = after;
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }

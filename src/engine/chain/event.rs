@@ -4,28 +4,32 @@
 //! Canonical form puts every part where it is known to stand, so that neither a tree nor a copy is needed to hash an
 //! event again.
 
+use std::borrow::Cow;
+
 use super::super::canonical::scan::{NotCanonical, Scanner, unescape};
 use super::super::canonical::{self, Value};
 use super::super::digest::EventHash;
 use super::Tip;
-use super::form::{EventType, MAX_EVENT, MAX_SUBJECT, hash_parts, subject};
+use super::form::{EventType, MAX_EVENT, MAX_SUBJECT, Subject, hash_parts, tail};
 
-/// The link to the event before, as it is written.
+/// The link to the event before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Prev<'a> {
+pub enum Prev {
     /// `null`, which another implementation writes in a first event; it hashes as `""`.
     Null,
-    /// `""`, or the hash of the event before.
-    Hash(&'a str),
+    /// `""`, which a first event has.
+    None,
+    /// The hash of the event before.
+    Hash(EventHash),
 }
 
-impl<'a> Prev<'a> {
-    /// The link as it is hashed.
+impl Prev {
+    /// The hash of the event before, where there is one.
     #[must_use]
-    pub fn text(self) -> &'a str {
+    pub fn hash(self) -> Option<EventHash> {
         match self {
-            Prev::Null => "",
-            Prev::Hash(text) => text,
+            Prev::Null | Prev::None => None,
+            Prev::Hash(hash) => Some(hash),
         }
     }
 }
@@ -42,7 +46,7 @@ pub struct Event<'a> {
     /// The policy's hash.
     pub policy_hash: &'a str,
     /// The link to the event before.
-    pub prev: Prev<'a>,
+    pub prev: Prev,
     /// The request's fingerprint.
     pub request_fingerprint: &'a str,
     /// The place in the stream.
@@ -50,7 +54,7 @@ pub struct Event<'a> {
     /// The stream, as it is written.
     pub stream_id: &'a str,
     /// The hash that the artifact records.
-    pub recorded_hash: &'a str,
+    pub recorded_hash: EventHash,
     /// The hash that the event's bytes give.
     pub computed_hash: EventHash,
     /// The subject of its commit; empty where it was read from a file.
@@ -97,10 +101,14 @@ impl<'a> Event<'a> {
         let policy_hash = scanner.string()?;
         scanner.expect(r#","prev_event_hash":"#)?;
         let between = scanner.slice(between, scanner.at());
-        let prev = if scanner.skip("null") {
-            Prev::Null
+        let at = scanner.at();
+        let (prev, prev_text) = if scanner.skip("null") {
+            (Prev::Null, "")
         } else {
-            Prev::Hash(link(&mut scanner)?)
+            let text = scanner.string()?;
+            let hash = text.parse().map(Prev::Hash);
+            let none = text.is_empty().then_some(Prev::None);
+            (hash.ok().or(none).ok_or(NotCanonical { at })?, text)
         };
         let tail = scanner.at();
         scanner.expect(r#","request_fingerprint":"#)?;
@@ -113,10 +121,8 @@ impl<'a> Event<'a> {
         let tail = scanner.slice(tail, scanner.at());
         scanner.expect(r#"},"event_hash":"#)?;
         let at = scanner.at();
-        let recorded_hash = link(&mut scanner)?;
-        if recorded_hash.is_empty() {
-            return Err(NotCanonical { at });
-        }
+        let recorded_hash = scanner.string()?.parse();
+        let recorded_hash = recorded_hash.map_err(|_| NotCanonical { at })?;
         scanner.expect(r#","version":1,"written_by":"supervisor"}"#)?;
         if !scanner.is_done() {
             return Err(NotCanonical { at: scanner.at() });
@@ -131,7 +137,7 @@ impl<'a> Event<'a> {
             sequence,
             stream_id,
             recorded_hash,
-            computed_hash: hash_parts(payload, [head, between, "\"", prev.text(), "\"", tail]),
+            computed_hash: hash_parts(payload, [head, between, "\"", prev_text, "\"", tail]),
             subject: "",
             permit,
             request,
@@ -184,7 +190,7 @@ impl<'a> Event<'a> {
     /// Tells whether the recorded hash is the one that the bytes give.
     #[must_use]
     pub fn hash_fits(&self) -> bool {
-        self.recorded_hash.parse() == Ok(self.computed_hash)
+        self.recorded_hash == self.computed_hash
     }
 
     /// The payload as a value.
@@ -205,46 +211,65 @@ impl<'a> Event<'a> {
     /// Tells whether a commit's subject is the one that the event gives.
     ///
     /// The decision, capability and actor of a `permit.used` stand in the event that issued the permit, not in this
-    /// one; there only the form of the subject is compared, and [`Event::subject_of_use`] says the rest.
+    /// one; there only the form of the subject is compared, and [`Event::tail_of_uses`] says the rest.
     #[must_use]
     pub fn subject_fits(&self, found: &str) -> bool {
         let kind = unescape(self.event_type);
-        let plain = subject(&kind, self.sequence, None);
+        let plain = Subject::new(&kind, self.sequence, None);
         match kind.as_ref() {
-            "permit.issued" if self.permit.is_some() && self.request.is_some() => self
-                .subject_of(&kind, self.sequence)
-                .is_some_and(|subject| found == subject),
+            "permit.issued" if self.permit.is_some() && self.request.is_some() => {
+                self.about().is_some_and(|about| {
+                    let about = about.each_ref().map(Cow::as_ref);
+                    Subject::new(&kind, self.sequence, Some(about)).is(found)
+                })
+            }
             "permit.used" => {
                 found.len() <= MAX_SUBJECT
                     && found.bytes().all(|b| matches!(b, b' '..=b'~'))
-                    && found
-                        .strip_prefix(&plain)
+                    && plain
+                        .rest_of(found)
                         .is_some_and(|rest| rest.starts_with(' '))
             }
-            _ => found == plain,
+            _ => plain.is(found),
         }
-    }
-
-    /// The subject that a use of the permit that this event issued must have at a sequence; nothing where it issued none.
-    #[must_use]
-    pub fn subject_of_use(&self, sequence: u64) -> Option<String> {
-        self.subject_of(EventType::PermitUsed.word(), sequence)
-    }
-
-    /// A subject with the decision and capability of this event's permit and the actor of its request.
-    fn subject_of(&self, kind: &str, sequence: u64) -> Option<String> {
-        let (decision, capability) = decision_and_capability(self.permit?).ok()?;
-        let mut scanner = Scanner::new(self.request?);
-        scanner.expect(r#"{"actor_id":"#).ok()?;
-        let actor = unescape(scanner.string().ok()?);
-        let about = (decision, capability.as_str(), actor.as_ref());
-        Some(subject(kind, sequence, Some(about)))
     }
 
     /// What stands behind the type and sequence in the subject of the event's commit.
     pub(super) fn tail_of_subject(&self) -> &'a str {
         let mut parts = self.subject.splitn(3, ' ');
         parts.nth(2).unwrap_or_default()
+    }
+
+    /// What must stand behind the type and sequence in the subjects of uses of the permit that this event issued, as far
+    /// as any subject has room for it; nothing where it issued none.
+    pub(super) fn tail_of_uses(&self) -> Option<Cow<'a, str>> {
+        let about = self.about()?;
+        // A subject that was not cut holds all of it, and was compared when the event was read.
+        if !self.subject.is_empty() && self.subject.len() < MAX_SUBJECT {
+            return Some(self.tail_of_subject().into());
+        }
+        Some(tail(about.each_ref().map(Cow::as_ref)).into())
+    }
+
+    /// What the subjects of a permit's events show: its decision, its capability's kind and selector, its request's
+    /// actor, from the front of their canonical texts.
+    fn about(&self) -> Option<[Cow<'a, str>; 4]> {
+        let mut permit = Scanner::new(self.permit?);
+        permit.expect(r#"{"capability":{"kind":"#).ok()?;
+        let kind = permit.string().ok()?;
+        permit.expect(r#","selector":"#).ok()?;
+        let selector = permit.string().ok()?;
+        permit.expect(r#"},"decision":"#).ok()?;
+        let decision = permit.string().ok()?;
+        let mut request = Scanner::new(self.request?);
+        request.expect(r#"{"actor_id":"#).ok()?;
+        let actor = request.string().ok()?;
+        Some([
+            decision.into(),
+            kind.into(),
+            unescape(selector),
+            unescape(actor),
+        ])
     }
 
     /// The tip that the stream has at this event.
@@ -263,28 +288,4 @@ fn split(message: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = message.iter().position(|b| *b == b'\n')?;
     let (subject, rest) = message.split_at_checked(end)?;
     Some((subject, rest.strip_prefix(b"\n\n")?))
-}
-
-/// Steps over `""` or a hash.
-fn link<'a>(scanner: &mut Scanner<'a>) -> Result<&'a str, NotCanonical> {
-    let at = scanner.at();
-    let text = scanner.string()?;
-    let hash = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if text.is_empty() || hash {
-        Ok(text)
-    } else {
-        Err(NotCanonical { at })
-    }
-}
-
-/// Reads what a subject shows of a permit, from the front of the permit's canonical text.
-fn decision_and_capability(permit: &str) -> Result<(&str, String), NotCanonical> {
-    let mut scanner = Scanner::new(permit);
-    scanner.expect(r#"{"capability":{"kind":"#)?;
-    let kind = scanner.string()?;
-    scanner.expect(r#","selector":"#)?;
-    let selector = unescape(scanner.string()?);
-    scanner.expect(r#"},"decision":"#)?;
-    let decision = scanner.string()?;
-    Ok((decision, format!("{kind}:{selector}")))
 }

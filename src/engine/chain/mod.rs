@@ -4,13 +4,16 @@ mod event;
 mod form;
 mod projection;
 mod seal;
+mod uses;
+mod verdict;
 mod verify;
 
 pub use event::{Event, Prev};
 pub use form::{EventType, MAX_EVENT};
 pub use projection::{PermitState, Projection, ReviewEntry};
 pub use seal::SealedEvent;
-pub use verify::{Expectation, Fault, Order, Verdict, VerifiedChain, Verifier};
+pub use verdict::{Expectation, Fault, Verdict, VerifiedChain};
+pub use verify::{Order, Verifier};
 
 use super::digest::EventHash;
 

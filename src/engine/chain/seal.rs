@@ -7,7 +7,7 @@ use super::super::evaluate::Mapping;
 use super::super::permit::Permit;
 use super::super::request::Request;
 use super::Tip;
-use super::form::{EventType, MAX_EVENT, hash_parts, subject};
+use super::form::{EventType, MAX_EVENT, Subject, hash_parts};
 
 /// An event with its hash, ready to be appended after the tip that it was sealed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,17 +241,20 @@ fn seal(
             "the event would be larger than 8 MiB",
         ));
     }
-    let about = draft
-        .about
-        .map(|(permit, actor)| (permit.decision.word(), permit.capability.to_string(), actor));
-    let about = about
-        .as_ref()
-        .map(|(decision, capability, actor)| (*decision, capability.as_str(), *actor));
+    let about = draft.about.map(|(permit, actor)| {
+        let capability = &permit.capability;
+        [
+            permit.decision.word(),
+            capability.kind.word(),
+            &capability.selector,
+            actor,
+        ]
+    });
     Ok(SealedEvent {
         sequence,
         event_hash,
         stream_id: stream_id.to_owned(),
-        subject: subject(kind, sequence, about),
+        subject: Subject::new(kind, sequence, about).to_string(),
         artifact,
     })
 }
