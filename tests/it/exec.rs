@@ -260,3 +260,35 @@ fn of_many_concurrent_runs_of_a_one_shot_permit_exactly_one_happens() {
     assert_eq!(fs::read_to_string(world.path("a/ran")).unwrap(), "x\n");
     world.pushed("a", &["main", STREAM]);
 }
+
+#[test]
+fn a_one_shot_permit_raced_from_two_clones_of_one_authority_runs_once() {
+    let world = World::adopted();
+    let (permit, request) = permitted(&world, "run", &["sh", "-c", "echo x >> ../ran"]);
+    world.pushed("a", &[STREAM]);
+    world.clone_to("b");
+    world.git("b", &["checkout", "-q", "-B", "main", "origin/main"]);
+    let children: Vec<Child> = ["a", "b"]
+        .map(|at| {
+            world.git(at, &["config", "permit.governedRef", "refs/heads/main"]);
+            world.git(at, &["config", "permit.remote", "origin"]);
+            let mut command = world.command(env!("CARGO_BIN_EXE_permit"), at);
+            command.args(["exec", &permit, "--request", &request]);
+            command.env("ENFORCEMENT_MODE", "enforce");
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .into();
+    let mut exits: Vec<i32> = children
+        .into_iter()
+        .map(|child| child.wait_with_output().unwrap().status.code().unwrap())
+        .collect();
+    exits.sort_unstable();
+    assert_eq!(exits, [0, 106]);
+    assert_eq!(fs::read_to_string(world.path("ran")).unwrap(), "x\n");
+    // The run of the one and the refusal of the other are both on record with the authority.
+    let log = world.git("server.git", &["log", "--format=%s", STREAM]);
+    for event in ["tool.exec.allowed", "tool.exec.blocked"] {
+        assert_eq!(log.matches(event).count(), 1, "{log}");
+    }
+}

@@ -5,36 +5,31 @@
 
 pub(crate) mod args;
 mod child;
+mod ledger;
+mod report;
 mod target;
-
-use std::fs;
 
 use args::ExecArgs;
 use child::Program;
+use ledger::Ledger;
 use target::{Target, not_allowed};
 
-use super::args::{Format, Global};
+use super::args::Global;
 use super::files;
 use super::guard::mode;
 use super::hap::{self, Now};
 use super::ledger::Entry;
 use super::outcome::Outcome;
-use super::render::{self, BAD, GOOD, WARN, paint, safe};
+use super::render;
 use super::request;
 use super::session::{Act, Governed, Session};
-use super::stream::Stream;
 use super::verify::Case;
 use crate::engine::chain::{EventType, SealedEvent};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::digest::{Fingerprint, PermitId, PolicyHash};
-use crate::engine::enforce::{Mode, Ran, exec_kind, requested, result};
+use crate::engine::enforce::{Mode, Ran, requested};
 use crate::engine::execution_request::{BlockedAction, ExecutionRequest, binding};
 use crate::engine::permit::Permit;
-use crate::engine::policy::Effect;
 use crate::engine::request::{MAX_REQUEST, Request};
-
-/// What the boundary adds to the class of a reason to make its exit status.
-const OWN_EXIT: u8 = 100;
 
 /// A run that nothing was said against yet.
 struct Run<'s> {
@@ -43,16 +38,6 @@ struct Run<'s> {
     program: Program,
     argv: Vec<String>,
     target: Option<Target>,
-}
-
-/// Where decisions about a permit are recorded: its own stream.
-struct Ledger<'s> {
-    stream: Stream<'s>,
-    permit_id: PermitId,
-    policy_hash: PolicyHash,
-    request_fingerprint: Fingerprint,
-    decision: Effect,
-    mode: Mode,
 }
 
 /// What came of it all.
@@ -73,7 +58,7 @@ pub(crate) fn run(global: &Global, args: &ExecArgs) -> Outcome {
         Ok(mode) => (mode, guarded(global, args, mode)),
         Err(refusal) => (Mode::Enforce, refused(refusal)),
     };
-    report(global, args, mode, ended)
+    report::report(global, args, mode, ended)
 }
 
 fn refused(refusal: Refusal) -> Ended {
@@ -339,152 +324,4 @@ fn unrecordable(ended: &mut Ended, mode: Mode, refusal: Refusal) {
         "SHADOW: THE DECISION COULD NOT BE RECORDED: {}",
         refusal.message
     ));
-}
-
-impl<'s> Ledger<'s> {
-    fn new(session: &'s Session, permit: &Permit, mode: Mode) -> Result<Self, Refusal> {
-        Ok(Self {
-            stream: Stream::new(session, &permit.stream_id)?,
-            permit_id: permit.permit_id,
-            policy_hash: permit.policy_hash,
-            request_fingerprint: permit.request_fingerprint,
-            decision: permit.decision,
-            mode,
-        })
-    }
-
-    /// Records a "no"; in shadow the child runs all the same.
-    fn deny(&self, args: &ExecArgs, refusal: Refusal) -> Ended {
-        let recorded = self.append(refusal.code, &Ran::default());
-        let mut ended = match self.mode {
-            Mode::Enforce => Ended::default(),
-            Mode::Shadow | Mode::Off => unguarded(args),
-        };
-        if ended.refusal.is_none() {
-            ended.refusal = Some(refusal);
-        }
-        if let Err(refusal) = recorded {
-            unrecordable(&mut ended, self.mode, refusal);
-        }
-        ended
-    }
-
-    /// Appends the result of a run, or of a "no".
-    fn append(&self, reason: Code, ran: &Ran) -> Result<(), Refusal> {
-        self.stream
-            .append(|before| {
-                let at = before.ok_or_else(|| self.stream.missing())?;
-                let event = SealedEvent::record(
-                    exec_kind(reason, self.decision),
-                    &at.tip,
-                    self.policy_hash,
-                    self.request_fingerprint,
-                    result(self.permit_id, self.mode, reason, ran),
-                )?;
-                Ok((vec![event], ()))
-            })
-            .map(|_| ())
-    }
-}
-
-/// Says what came of it: JSON in a file, or one line on standard error; and the exit status.
-fn report(global: &Global, args: &ExecArgs, mode: Mode, ended: Ended) -> Outcome {
-    let child = ended.ran.as_ref().map(child_exit);
-    let reason = ended
-        .refusal
-        .as_ref()
-        .map_or(Code::Ok, |refusal| refusal.code);
-    let own = OWN_EXIT.saturating_add(reason.class().exit_code());
-    let exit = match (child, reason, mode) {
-        (Some(child), Code::Ok, _) | (Some(child), _, Mode::Shadow | Mode::Off) => child,
-        (Some(_), _, Mode::Enforce) | (None, _, _) => own,
-    };
-    let ran = ended.ran.clone().unwrap_or_default();
-    let mut outcome = Outcome::ok("exec")
-        .field("mode", mode)
-        .field("permit_id", &ended.permit_id)
-        .field("executed", ended.ran.is_some())
-        .field("exit_status", ran.exit_status.unwrap_or(-1))
-        .field("signal", ran.signal.unwrap_or(-1))
-        .field("changed_paths", &ran.changed_paths)
-        .field("not_allowed", &ended.offending)
-        .field("enforced", &ended.enforced)
-        .field("not_enforced", &ended.not_enforced)
-        .field("exit", exit);
-    if let Some(now) = args.clock.now {
-        outcome.set("now", now);
-        outcome.set("clock", "given");
-    }
-    outcome.warnings.clone_from(&ended.warnings);
-    if let Some(refusal) = &ended.refusal {
-        outcome.refuse(refusal.clone());
-    }
-    let json = format!("{}\n", outcome.to_json());
-    let written = args
-        .report
-        .as_deref()
-        .map(|path| fs::write(path, &json).map_err(|error| super::fault::io(path, &error)));
-    if let Some(Err(refusal)) = &written {
-        render::note(&format!("permit exec: {}", safe(&refusal.message)));
-    }
-    if !matches!(written, Some(Ok(()))) {
-        match global.format {
-            Format::Json => render::note(json.trim_end()),
-            Format::Text => render::note(&line(&ended, mode, exit, args.clock.now)),
-        }
-    }
-    let mut quiet = Outcome::raw("exec", "");
-    quiet.warnings = if args.report.is_none() && global.format == Format::Json {
-        Vec::new()
-    } else {
-        ended.warnings
-    };
-    quiet.exit = Some(exit);
-    quiet
-}
-
-fn child_exit(ran: &Ran) -> u8 {
-    let status = ran
-        .exit_status
-        .map(|status| u8::try_from(status & 0xff).unwrap_or(u8::MAX));
-    let killed = ran
-        .signal
-        .map(|signal| u8::try_from(signal).map_or(u8::MAX, |signal| signal.saturating_add(128)));
-    status.or(killed).unwrap_or(u8::MAX)
-}
-
-fn line(ended: &Ended, mode: Mode, exit: u8, now: Option<i64>) -> String {
-    let (style, word) = match (&ended.refusal, mode, &ended.ran) {
-        (None, _, _) => (GOOD, "ran"),
-        (Some(_), Mode::Shadow, Some(_)) => (WARN, "ran, and would be blocked"),
-        (Some(_), _, Some(_)) => (BAD, "ran, and broke its bounds"),
-        (Some(_), _, None) => (BAD, "blocked"),
-    };
-    let mut text = format!("permit exec: {} (exit {exit})", paint(style, word));
-    if let Some(refusal) = &ended.refusal {
-        text.push_str(&format!(
-            " [{}] {}",
-            refusal.code.name(),
-            safe(&refusal.message)
-        ));
-        let shown: Vec<String> = refusal
-            .details
-            .iter()
-            .map(|(name, value)| format!("{}: {}", safe(name), safe(value)))
-            .collect();
-        if !shown.is_empty() {
-            text.push_str(&format!(" ({})", shown.join(", ")));
-        }
-        text.push_str(&format!("; {}", safe(refusal.next_step())));
-    }
-    if let Some(now) = now {
-        text.push_str(&format!("; time: {now}, as given with `--now`"));
-    }
-    if !ended.not_enforced.is_empty() {
-        text.push_str(&format!(
-            "; not enforced: {}",
-            ended.not_enforced.join(", ")
-        ));
-    }
-    text
 }

@@ -45,6 +45,9 @@ fn paths(push: &Push<'_>, update: &Update) -> Result<Vec<Vec<u8>>, Refusal> {
         return Ok(Vec::new());
     };
     let old = commit(update.old)?.or(push.base);
+    if old == Some(new) {
+        return Ok(Vec::new());
+    }
     Ok(push.session.repository.changed_paths_since(old, new)?)
 }
 
