@@ -69,7 +69,7 @@ pub struct Expectation {
     pub event_hash: EventHash,
 }
 
-/// A chain in which no fault was found. Made only by [`Verifier::finish`].
+/// A chain in which no fault was found. Made only by [`Verifier::finish`](super::Verifier::finish).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedChain {
     pub(super) tip: Tip,
