@@ -211,7 +211,7 @@ impl<'a> Event<'a> {
     /// Tells whether a commit's subject is the one that the event gives.
     ///
     /// The decision, capability and actor of a `permit.used` stand in the event that issued the permit, not in this
-    /// one; there only the form of the subject is compared, and [`Event::tail_of_uses`] says the rest.
+    /// one; there only the form of the subject is compared, and the verifier compares the rest with the issuance.
     #[must_use]
     pub fn subject_fits(&self, found: &str) -> bool {
         let kind = unescape(self.event_type);
