@@ -40,6 +40,9 @@ fn memory(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.path(".git/permit")
 }
 
+/// A name, and what is done to each file of the memory.
+type Change<'a> = (&'a str, Box<dyn Fn(&Path) + 'a>);
+
 #[test]
 fn memory_that_is_gone_or_corrupt_changes_no_answer() {
     let sandbox = remembering();
@@ -69,7 +72,6 @@ fn memory_that_is_gone_or_corrupt_changes_no_answer() {
             fs::write(path, bytes).unwrap();
         }
     };
-    type Change<'a> = (&'a str, Box<dyn Fn(&Path) + 'a>);
     let mut changes: Vec<Change<'_>> = vec![
         ("emptied", Box::new(|path| fs::write(path, "").unwrap())),
         (
