@@ -2,6 +2,10 @@
 //!
 //! The only place that knows clap, the environment, files and printing. It loads bytes through [`crate::git`], hands
 //! them to [`crate::engine`], appends what was derived, and renders what came of it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the edge: files, the environment, processes and the clock are its work"
+)]
 
 mod args;
 mod batch;

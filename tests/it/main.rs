@@ -9,6 +9,7 @@
     clippy::string_slice,
     clippy::arithmetic_side_effects,
     clippy::panic,
+    clippy::disallowed_methods,
     reason = "a test stops where its preparation fails"
 )]
 

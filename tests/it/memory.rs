@@ -40,7 +40,7 @@ fn memory(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.path(".git/permit")
 }
 
-/// A change of local memory, by its name.
+/// A name, and what is done to each file of the memory.
 type Change<'a> = (&'a str, Box<dyn Fn(&Path) + 'a>);
 
 #[test]

@@ -9,58 +9,85 @@ use serde_json::{Value, json};
 use super::config;
 use super::resolver::resolve;
 
-/// A rule over a small alphabet, so that rules meet often.
-fn rules() -> impl Strategy<Value = Value> {
-    let word = || prop::sample::select(vec!["a", "ab", "abc", "b", "ba"]);
-    let matcher = move || {
-        prop_oneof![
-            word().prop_map(|word| json!({"exact": word})),
-            word().prop_map(|word| json!({"prefix": word})),
-            (word(), word())
-                .prop_map(|(one, other)| json!({"regex": format!("^(?:{one}|{other})$")})),
-            Just(json!({"any": true})),
-        ]
-    };
-    let urls = prop_oneof![
-        (prop::sample::select(vec!["a.example", "b.a.example"]), prop::sample::select(vec!["/", "/a/", "/a/b"]))
-            .prop_map(|(host, path)| json!({"host": host, "path_prefix": path, "methods": ["a", "b"]})),
-        (1_u32..3, prop::sample::select(vec!["/", "/a/"]))
-            .prop_map(|(depth, path)| json!({"host": "*.a.example", "path_prefix": path, "methods": ["ab", "a"], "max_subdomain_depth": depth})),
-    ];
-    let secrets = (prop::sample::select(vec!["vault", "env"]), matcher())
-        .prop_map(|(provider, key)| json!({"provider": provider, "key": key, "injection": ["header", "bearer"]}));
-    (
-        prop::sample::select(vec!["tool", "tool", "net_egress", "secret_use"]),
-        prop::sample::select(vec!["allow", "warn", "block", "review"]),
-        0_u32..3,
-        (matcher(), matcher(), matcher(), matcher()),
-        (urls, secrets, any::<bool>()),
-    )
-        .prop_map(|(kind, effect, priority, (actor, selector, operation, target), (url, secret, special))| {
-            let mut rule = json!({
-                "effect": effect, "priority": priority,
-                "match": {"actor": actor, "capability": {"kind": kind, "selector": selector}, "operation": operation}
-            });
-            let permits = ["allow", "warn"].contains(&effect);
-            let (name, value) = match kind {
-                "net_egress" if permits || special => ("url", url),
-                "secret_use" if permits || special => ("secret", secret),
-                _ => ("target", target),
-            };
-            rule["match"][name] = value;
-            if effect != "block" {
-                rule["grant"] = json!({"mode": "one_shot", "sequence_span": 0});
-            }
-            if effect == "review" {
-                rule["review_type"] = json!("r");
-            }
-            rule
-        })
+const KINDS: [&str; 3] = ["tool", "net_egress", "secret_use"];
+
+fn pick(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> + Clone {
+    prop::sample::select(words)
 }
 
-fn policies() -> impl Strategy<Value = (Value, Vec<usize>)> {
+/// Mostly this kind, so that rules and requests meet often.
+fn near(kind: &'static str) -> impl Strategy<Value = &'static str> {
+    prop_oneof![9 => Just(kind), 1 => pick(&KINDS)]
+}
+
+fn matchers() -> impl Strategy<Value = Value> {
+    let word = || pick(&["a", "ab", "abc", "b", "ba"]);
+    let either = |(one, other)| json!({"regex": format!("^(?:{one}|{other})$")});
+    prop_oneof![
+        2 => word().prop_map(|word| json!({"exact": word})),
+        2 => word().prop_map(|word| json!({"prefix": word})),
+        1 => (word(), word()).prop_map(either),
+        3 => Just(json!({"any": true})),
+    ]
+}
+
+fn urls() -> impl Strategy<Value = Value> {
+    let (plain, deep) = (["a.example", "b.a.example"], "*.a.example");
+    (0_usize..4, pick(&["/", "/a", "/a/", "/a/b"]), 1_u32..3).prop_map(move |(host, path, depth)| {
+        let methods = ["a", "b"];
+        match plain.get(host) {
+            Some(host) => json!({"host": host, "path_prefix": path, "methods": methods}),
+            None => {
+                json!({"host": deep, "path_prefix": path, "methods": methods, "max_subdomain_depth": depth})
+            }
+        }
+    })
+}
+
+/// A rule over a small alphabet.
+fn rules(kind: &'static str) -> impl Strategy<Value = Value> {
+    let secrets = (pick(&["vault", "env"]), matchers()).prop_map(
+        |(provider, key)| json!({"provider": provider, "key": key, "injection": ["header", "bearer"]}),
+    );
+    let who = (matchers(), near(kind), matchers());
+    let what = (
+        matchers(),
+        any::<bool>(),
+        matchers(),
+        urls(),
+        secrets,
+        any::<bool>(),
+    );
+    let effect = pick(&["allow", "warn", "block", "review"]);
+    (effect, 0_u32..3, who, what).prop_map(|(effect, priority, who, what)| {
+        let (actor, kind, selector) = who;
+        let (operation, any, target, url, secret, special) = what;
+        let operation = if any { json!({"any": true}) } else { operation };
+        let mut rule = json!({
+            "effect": effect, "priority": priority,
+            "match": {"actor": actor, "capability": {"kind": kind, "selector": selector}, "operation": operation}
+        });
+        let permits = ["allow", "warn"].contains(&effect);
+        let (name, value) = match kind {
+            "net_egress" if permits || special => ("url", url),
+            "secret_use" if permits || special => ("secret", secret),
+            _ => ("target", target),
+        };
+        rule["match"][name] = value;
+        if effect != "block" {
+            rule["grant"] = json!({"mode": "one_shot", "sequence_span": 0});
+        }
+        if effect == "review" {
+            rule["review_type"] = json!("r");
+        }
+        rule
+    })
+}
+
+/// A policy, and another order of its rules.
+fn policies(kind: &'static str) -> impl Strategy<Value = (Value, Vec<usize>)> {
     (
-        prop::collection::vec(rules(), 1..8),
+        prop::collection::vec(rules(kind), 1..8),
         prop::sample::select(vec!["deny_wins", "most_specific", "explicit_priority"]),
         prop::sample::select(vec!["stable_order", "fail_closed"]),
         prop::sample::select(vec!["lexical_rule_id", "order_index"]),
@@ -86,37 +113,51 @@ fn policies() -> impl Strategy<Value = (Value, Vec<usize>)> {
         })
 }
 
-fn requests() -> impl Strategy<Value = Value> {
-    let word = || prop::sample::select(vec!["a", "ab", "abc", "b", "ba", "c"]);
-    let target = prop_oneof![
-        word().prop_map(str::to_owned),
-        (
-            prop::sample::select(vec![
-                "https://a.example",
-                "https://b.a.example",
-                "https://c.b.a.example",
-                "http://a.example",
-                "https://A.example",
-                "https://a.example:443"
-            ]),
-            prop::sample::select(vec![
-                "/", "/a/", "/a/b", "/a/../b", "/a/%2e/b", "/a#x", "/a/?q"
-            ])
-        )
-            .prop_map(|(host, path)| format!("{host}{path}")),
-        (prop::sample::select(vec!["vault", "env", "file"]), word())
-            .prop_map(|(provider, key)| format!("{provider}:{key}")),
-    ];
-    let operation = prop_oneof![
-        word(),
-        prop::sample::select(vec!["header", "bearer", "query_param"])
-    ];
-    (prop::sample::select(vec!["tool", "net_egress", "secret_use"]), word(), word(), operation, target).prop_map(
+fn targets(kind: &'static str) -> impl Strategy<Value = String> {
+    let host = pick(&[
+        "https://a.example",
+        "https://b.a.example",
+        "https://b.a.example",
+        "https://c.b.a.example",
+        "http://a.example",
+        "https://A.example",
+        "https://a.example:443",
+    ]);
+    let path = pick(&[
+        "/", "/a", "/a/", "/a/b", "/a/b", "/a/../b", "/a/%2e/b", "/a#x", "/a/?q",
+    ]);
+    let plain = || pick(&["a", "ab", "abc", "b", "ba", "c"]);
+    (
+        near(kind),
+        plain(),
+        host,
+        path,
+        pick(&["vault", "env", "file"]),
+    )
+        .prop_map(|(kind, word, host, path, provider)| match kind {
+            "net_egress" => format!("{host}{path}"),
+            "secret_use" => format!("{provider}:{word}"),
+            _ => word.to_owned(),
+        })
+}
+
+fn requests(kind: &'static str) -> impl Strategy<Value = Value> {
+    let operation = match kind {
+        "secret_use" => pick(&["header", "bearer", "query_param"]),
+        _ => pick(&["a", "b", "ab"]),
+    };
+    let word = || pick(&["a", "ab", "abc", "b"]);
+    (near(kind), word(), word(), operation, targets(kind)).prop_map(
         |(kind, actor, selector, operation, target)| {
             json!({"schema": "permit.request.v1", "actor_id": actor, "operation": operation, "target": target,
                    "capability": {"kind": kind, "selector": selector}, "context": {}})
         },
     )
+}
+
+/// A policy with another order of its rules, and requests that it decides.
+fn cases() -> impl Strategy<Value = ((Value, Vec<usize>), Vec<Value>)> {
+    pick(&KINDS).prop_flat_map(|kind| (policies(kind), prop::collection::vec(requests(kind), 1..5)))
 }
 
 fn decided(policy: &Value, request: &Value) -> (Option<(String, String)>, String) {
@@ -142,7 +183,7 @@ proptest! {
     #![proptest_config(config(1500))]
 
     #[test]
-    fn a_policy_decides_as_its_page_says_in_whatever_order_its_rules_stand((policy, shuffle) in policies(), requests in prop::collection::vec(requests(), 1..5)) {
+    fn a_policy_decides_as_its_page_says_in_whatever_order_its_rules_stand(((policy, shuffle), requests) in cases()) {
         let mut other = policy.clone();
         let rules = policy["rules"].as_array().unwrap();
         other["rules"] = shuffle.iter().filter_map(|place| rules.get(*place)).cloned().collect();
