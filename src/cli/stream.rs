@@ -157,7 +157,31 @@ impl<'r> Stream<'r> {
             let what = format!("its newest event belongs to the stream `{}`", tip.stream_id);
             return Err(self.chain(Verdict::Tampered, &what));
         }
+        self.check_parent(&event, found.parent())?;
         Ok(At { commit, tip })
+    }
+
+    /// Checks that an event links to the one in its parent commit; only the first has none.
+    fn check_parent(&self, event: &Event<'_>, parent: Option<CommitId>) -> Result<(), Refusal> {
+        let Some(parent) = parent else {
+            if event.sequence == 0 {
+                return Ok(());
+            }
+            let what = format!("it starts at sequence {}", event.sequence);
+            return Err(self.chain(Verdict::Truncated, &what));
+        };
+        let found = self
+            .reference
+            .read_event(parent)
+            .map_err(|f| self.unreadable(parent, &f))?;
+        let before = Event::read_commit(found.message(), found.time(), found.parent().is_some())
+            .map_err(|what| self.chain(Verdict::Malformed, &what))?;
+        let follows = before.sequence.checked_add(1) == Some(event.sequence);
+        if follows && event.prev.hash() == Some(before.computed_hash) {
+            return Ok(());
+        }
+        let what = format!("event {} does not link to the event before", event.sequence);
+        Err(self.chain(Verdict::Tampered, &what))
     }
 
     /// The full name of the ref.

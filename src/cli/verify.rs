@@ -272,7 +272,7 @@ impl<'s> Case<'s> {
             event_hash: point.event_hash,
         });
         let last = point.map_or(wanted, |point| wanted.min(point.sequence));
-        let mut uses = 0_u64;
+        let (mut uses, mut reached) = (0_u64, false);
         let nothing = "the stream holds no event at the permit's sequence";
         let mut issued = Err(Refusal::new(Code::NotIssued, nothing));
         let verifier = self.stream.walk(at.commit, expectation, |event, commit| {
@@ -280,7 +280,9 @@ impl<'s> Case<'s> {
             if event.sequence == wanted {
                 issued = validity::is_issuance(&self.permit, event).map(|what| (commit, what));
             }
-            Ok(if event.sequence <= last {
+            // The event before is looked at too: only it shows that the link is true.
+            reached = event.sequence < last || event.sequence == 0;
+            Ok(if reached {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -289,6 +291,10 @@ impl<'s> Case<'s> {
         verifier
             .finish_part()
             .map_err(|fault| self.stream.broken(&fault))?;
+        if !reached {
+            let cut = "the stream does not go back to its first event";
+            return Err(Refusal::new(Code::ChainTruncated, cut));
+        }
         let (commit, detail) = issued?;
         let before = self.stream.parent_of(commit)?;
         Ok((Issuance { before, uses }, detail))

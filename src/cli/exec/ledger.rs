@@ -2,6 +2,7 @@
 
 use super::args::ExecArgs;
 use super::{Ended, unguarded, unrecordable};
+use crate::cli::args::Global;
 use crate::cli::session::Session;
 use crate::cli::stream::Stream;
 use crate::engine::chain::SealedEvent;
@@ -34,11 +35,11 @@ impl<'s> Ledger<'s> {
     }
 
     /// Records a "no"; in shadow the child runs all the same.
-    pub(super) fn deny(&self, args: &ExecArgs, refusal: Refusal) -> Ended {
+    pub(super) fn deny(&self, global: &Global, args: &ExecArgs, refusal: Refusal) -> Ended {
         let recorded = self.append(refusal.code, &Ran::default());
         let mut ended = match self.mode {
             Mode::Enforce => Ended::default(),
-            Mode::Shadow | Mode::Off => unguarded(args),
+            Mode::Shadow | Mode::Off => unguarded(global, args),
         };
         if ended.refusal.is_none() {
             ended.refusal = Some(refusal);

@@ -54,7 +54,7 @@ struct Ended {
 
 pub(crate) fn run(global: &Global, args: &ExecArgs) -> Outcome {
     let (mode, ended) = match mode(&args.mode) {
-        Ok(Mode::Off) => (Mode::Off, off(args)),
+        Ok(Mode::Off) => (Mode::Off, off(global, args)),
         Ok(mode) => (mode, guarded(global, args, mode)),
         Err(refusal) => (Mode::Enforce, refused(refusal)),
     };
@@ -69,29 +69,39 @@ fn refused(refusal: Refusal) -> Ended {
 }
 
 /// Runs the child and nothing else.
-fn off(args: &ExecArgs) -> Ended {
+fn off(global: &Global, args: &ExecArgs) -> Ended {
     render::note("permit exec: the mode is `off`, nothing is verified or recorded");
-    unguarded(args)
+    unguarded(global, args)
 }
 
-/// Runs what was named on the command line, or in the request's own `context.argv`.
-fn unguarded(args: &ExecArgs) -> Ended {
+/// Runs what was named on the command line, in the record, or in the request's own `context.argv`.
+fn unguarded(global: &Global, args: &ExecArgs) -> Ended {
+    let (named, folder) = harness(global, args).unwrap_or_default();
     let wanted = if args.argv.is_empty() {
-        let named = args.request.as_deref().and_then(|path| {
-            let request = Request::parse(&files::read(path, MAX_REQUEST).ok()?).ok()?;
-            argv_of(&request)
-        });
-        named.unwrap_or_default()
+        named
     } else {
         args.argv.clone()
     };
-    match Program::find(&wanted, &args.target).and_then(|program| program.run()) {
+    let folder = args.target.join(folder);
+    match Program::find(&wanted, &folder).and_then(|program| program.run()) {
         Ok(ran) => Ended {
             ran: Some(ran),
             ..Ended::default()
         },
         Err(refusal) => refused(refusal),
     }
+}
+
+/// The program that the record or the request names, and the folder of the target where it runs.
+fn harness(global: &Global, args: &ExecArgs) -> Option<(Vec<String>, String)> {
+    let Some(id) = &args.execution_request else {
+        let bytes = files::read(args.request.as_deref()?, MAX_REQUEST).ok()?;
+        return Some((argv_of(&Request::parse(&bytes).ok()?)?, String::new()));
+    };
+    let session = Session::open(global).ok()?;
+    let record = request::load(&session.govern(&args.at).ok()?, id).ok()?;
+    let harness = record.document().harness.clone();
+    Some((harness.argv, harness.working_directory))
 }
 
 fn guarded(global: &Global, args: &ExecArgs, mode: Mode) -> Ended {
@@ -101,15 +111,15 @@ fn guarded(global: &Global, args: &ExecArgs, mode: Mode) -> Ended {
     });
     let (session, permit) = match opened {
         Ok(opened) => opened,
-        Err(refusal) => return unrecorded(args, mode, refusal),
+        Err(refusal) => return unrecorded(global, args, mode, refusal),
     };
     let ledger = match Ledger::new(&session, &permit, mode) {
         Ok(ledger) => ledger,
-        Err(refusal) => return unrecorded(args, mode, refusal),
+        Err(refusal) => return unrecorded(global, args, mode, refusal),
     };
     let mut ended = match prepare(&session, args, mode, permit) {
-        Ok(run) => execute(run, &ledger, args),
-        Err(refusal) => ledger.deny(args, refusal),
+        Ok(run) => execute(global, run, &ledger, args),
+        Err(refusal) => ledger.deny(global, args, refusal),
     };
     ended.permit_id = ledger.permit_id.to_string();
     ended
@@ -232,7 +242,7 @@ fn argv_of(request: &Request) -> Option<Vec<String>> {
 }
 
 /// Claims, runs and records.
-fn execute(mut run: Run<'_>, ledger: &Ledger<'_>, args: &ExecArgs) -> Ended {
+fn execute(global: &Global, mut run: Run<'_>, ledger: &Ledger<'_>, args: &ExecArgs) -> Ended {
     let (mut enforced, mut not_enforced) = (Vec::new(), Vec::new());
     let blocked = run
         .record
@@ -265,7 +275,7 @@ fn execute(mut run: Run<'_>, ledger: &Ledger<'_>, args: &ExecArgs) -> Ended {
     });
     if claimed.is_none() {
         let refusal = report.refusal.unwrap_or_else(|| run.case.stream.missing());
-        return ledger.deny(args, refusal);
+        return ledger.deny(global, args, refusal);
     }
     let watched = run.target.as_mut().map_or(Ok(()), Target::watch);
     let mut ended = match watched.and_then(|()| run.program.run()) {
@@ -301,11 +311,11 @@ fn execute(mut run: Run<'_>, ledger: &Ledger<'_>, args: &ExecArgs) -> Ended {
 }
 
 /// A "no" that no stream can hold, because nothing names one.
-fn unrecorded(args: &ExecArgs, mode: Mode, refusal: Refusal) -> Ended {
+fn unrecorded(global: &Global, args: &ExecArgs, mode: Mode, refusal: Refusal) -> Ended {
     if mode == Mode::Enforce {
         return refused(refusal);
     }
-    let mut ended = unguarded(args);
+    let mut ended = unguarded(global, args);
     ended.warnings.push(format!(
         "SHADOW: THE DECISION COULD NOT BE RECORDED: {}: {}",
         refusal.code.name(),

@@ -97,17 +97,20 @@ fn gaps(push: &Push<'_>, file: &mut File) -> io::Result<Vec<Gap>> {
         if few && !open.keys().any(|name| names(line, name)) {
             return true;
         }
-        let Some((subject, before, after, left)) = read(line) else {
+        let Some((subject, before, left)) = read(line) else {
             return true;
         };
-        if let Some((old, newest)) = open.get_mut(&subject) {
-            if *old == before || *old == after {
+        // Only the newest line of a ref counts: what stood there earlier may have been restored in `off`.
+        if let Some((old, newest)) = open.get_mut(&subject)
+            && newest.is_none()
+        {
+            if *old == before || *old == left {
                 open.remove(&subject);
             } else {
-                newest.get_or_insert(left);
+                *newest = Some(left);
             }
         }
-        !open.is_empty()
+        open.values().any(|(_, newest)| newest.is_none())
     })?;
     Ok(open
         .into_iter()
@@ -126,8 +129,8 @@ fn names(line: &[u8], name: &str) -> bool {
             .any(|window| window == name.as_bytes())
 }
 
-/// A ref, two places where a line saw it, and where it left it.
-fn read(line: &[u8]) -> Option<(String, String, String, String)> {
+/// A ref, where a line found it, and where it left it.
+fn read(line: &[u8]) -> Option<(String, String, String)> {
     match Line::parse(line).ok()? {
         Line::Decision(decision) => {
             let intent = decision.intent;
@@ -135,9 +138,9 @@ fn read(line: &[u8]) -> Option<(String, String, String, String)> {
                 Effective::Allow => intent.after.clone(),
                 Effective::Deny => intent.before.clone(),
             };
-            Some((intent.subject, intent.before, intent.after, left))
+            Some((intent.subject, intent.before, left))
         }
-        Line::Gap(gap) => Some((gap.reference, gap.from, gap.to.clone(), gap.to)),
+        Line::Gap(gap) => Some((gap.reference, gap.from, gap.to)),
     }
 }
 

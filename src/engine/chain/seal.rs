@@ -6,8 +6,8 @@ use super::super::digest::{CommitSha, Domain, EventHash, Fingerprint, PolicyHash
 use super::super::evaluate::Mapping;
 use super::super::permit::Permit;
 use super::super::request::Request;
-use super::Tip;
 use super::form::{EventType, MAX_EVENT, Subject, hash_parts};
+use super::{Event, Tip};
 
 /// An event with its hash, ready to be appended after the tip that it was sealed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,6 +239,15 @@ fn seal(
         return Err(Refusal::new(
             Code::InvalidRequest,
             "the event would be larger than 8 MiB",
+        ));
+    }
+    // INVARIANT: what is appended can be read again; a request that nests deeply does not inside its event.
+    if let Err(what) = Event::read(artifact.as_bytes()) {
+        return Err(Refusal::new(
+            Code::InvalidRequest,
+            format!(
+                "the request cannot be recorded, since its event could not be read again: {what}"
+            ),
         ));
     }
     let about = draft.about.map(|(permit, actor)| {
