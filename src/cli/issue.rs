@@ -139,8 +139,8 @@ fn rollback(
     let Some(previous) = previous.map(commit_id) else {
         return Ok(None);
     };
-    let here = history.position(governed.commit)?;
-    let before = history.position(previous)?;
+    let here = history.position(&session.repository, governed.commit)?;
+    let before = history.position(&session.repository, previous)?;
     Ok((here > before && before.is_some()).then(|| {
         format!(
             "rollback: the governed commit {} is older than {previous} of the permit before",

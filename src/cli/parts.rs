@@ -31,12 +31,21 @@ const ROUND: u64 = 128 << 20;
 /// How many events pass between two looks at what a round has spent.
 const LOOK: u64 = 64;
 
-/// A stream that is being verified from its tip back; `F` is what a visitor finds in a part beside that.
+/// What a visitor finds in a part of a stream, beside what is verified.
+pub(crate) trait Find: Default + Send {
+    /// Takes over what was found in the part before, which is older.
+    fn join(&mut self, earlier: Self);
+}
+
+impl Find for () {
+    fn join(&mut self, (): Self) {}
+}
+
+/// A stream that is being verified from its tip back.
 pub(crate) struct Chain<F> {
     pub(crate) stream_id: String,
     pub(crate) verifier: Verifier,
-    /// What visitors found, part by part.
-    pub(crate) found: Vec<F>,
+    pub(crate) found: F,
     /// Where the walk goes on.
     next: Option<CommitId>,
     /// Whether it came to the stream's first event.
@@ -82,7 +91,7 @@ pub(crate) struct Round<'p> {
     progress: &'p Progress,
 }
 
-impl<F> Chain<F> {
+impl<F: Find> Chain<F> {
     /// Begins at a stream's tip.
     pub(crate) fn new(
         session: &Session,
@@ -94,7 +103,7 @@ impl<F> Chain<F> {
         Self {
             stream_id: stream_id.to_owned(),
             verifier: Verifier::new(Order::Backward, Some(stream_id), expectation),
-            found: Vec::new(),
+            found: F::default(),
             next: Some(tip),
             whole: false,
             failed: None,
@@ -138,7 +147,7 @@ impl<F> Chain<F> {
             match found {
                 Ok((walked, found)) => {
                     self.verifier.join(walked.verifier);
-                    self.found.push(found);
+                    self.found.join(found);
                     self.met.extend(walked.met);
                     self.whole = walked.whole;
                     self.next = walked.next;
@@ -234,7 +243,7 @@ fn at(place: usize) -> u64 {
 ///
 /// # Errors
 /// Where a walk could not be made; of several, that of the first stream.
-pub(crate) fn survey<F: Send>(
+pub(crate) fn survey<F: Find>(
     session: &Session,
     chains: &mut [Chain<F>],
     visit: impl Fn(&Session, Walk<'_>, &Round<'_>) -> Found<F> + Sync,
@@ -281,7 +290,7 @@ struct Made<F> {
 }
 
 /// Makes the walks of a round, each core one after the other.
-fn run<F: Send>(
+fn run<F: Find>(
     opener: &Opener,
     walks: Vec<Walk<'_>>,
     round: &Round<'_>,

@@ -195,8 +195,8 @@ impl Session {
     ///
     /// # Errors
     /// `COMMIT_NOT_GOVERNED` where the ref does not exist.
-    pub(crate) fn governed_history(&self) -> Result<Option<History<'_>>, Refusal> {
-        Ok(self.governed_tip()?.map(|tip| self.repository.history(tip)))
+    pub(crate) fn governed_history(&self) -> Result<Option<History>, Refusal> {
+        Ok(self.governed_tip()?.map(History::new))
     }
 
     /// Takes the governed ref to be where a push that is being judged leaves it.
@@ -225,7 +225,7 @@ impl Session {
     pub(crate) fn governed_commit(&self, rev: &str) -> Result<CommitId, Refusal> {
         let commit = self.repository.resolve(rev)?;
         if let Some(mut history) = self.governed_history()?
-            && history.position(commit)?.is_none()
+            && history.position(&self.repository, commit)?.is_none()
         {
             return Err(not_governed(
                 commit,

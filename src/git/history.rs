@@ -34,15 +34,19 @@ impl Iterator for FirstParents<'_> {
 }
 
 /// The first-parent history of one tip, walked only as far as questions demand and remembered.
-pub struct History<'r> {
-    walk: FirstParents<'r>,
+///
+/// It holds no repository, so that threads, each with a repository of its own, can share what was walked.
+pub struct History {
+    next: Option<CommitId>,
     positions: BTreeMap<CommitId, u64>,
 }
 
-impl<'r> History<'r> {
-    pub(super) fn new(repository: &'r Repository, tip: CommitId) -> Self {
+impl History {
+    /// Begins at a tip, of which nothing has been asked.
+    #[must_use]
+    pub fn new(tip: CommitId) -> Self {
         Self {
-            walk: repository.first_parents(tip),
+            next: Some(tip),
             positions: BTreeMap::new(),
         }
     }
@@ -52,19 +56,15 @@ impl<'r> History<'r> {
     /// # Errors
     /// [`Error::Missing`](super::Error::Missing) and [`Error::Corrupt`](super::Error::Corrupt) where the walk cannot
     /// go on, at this question and at every later one that needs it.
-    pub fn position(&mut self, wanted: CommitId) -> Result<Option<u64>> {
+    pub fn position(&mut self, repository: &Repository, wanted: CommitId) -> Result<Option<u64>> {
         if let Some(&position) = self.positions.get(&wanted) {
             return Ok(Some(position));
         }
-        while let Some(next) = self.walk.next {
-            let step = self.walk.next();
-            let Some(Ok(commit)) = step else {
-                self.walk.next = Some(next);
-                return step.transpose().map(|_| None);
-            };
+        while let Some(next) = self.next {
+            self.next = repository.read_commit(next)?.parents.first().copied();
             let position = u64::try_from(self.positions.len()).unwrap_or(u64::MAX);
-            self.positions.insert(commit, position);
-            if commit == wanted {
+            self.positions.insert(next, position);
+            if next == wanted {
                 return Ok(Some(position));
             }
         }

@@ -266,18 +266,12 @@ impl Repository {
         FirstParents::new(self, from)
     }
 
-    /// Begins a first-parent history that remembers how far it walked, for many questions about one tip.
-    #[must_use]
-    pub fn history(&self, tip: CommitId) -> History<'_> {
-        History::new(self, tip)
-    }
-
     /// Tells whether `wanted` is `tip` or one of its first parents.
     ///
     /// # Errors
     /// [`Error::Missing`] where history is cut off before the answer is known, [`Error::Corrupt`].
     pub fn is_on_first_parent_chain(&self, tip: CommitId, wanted: CommitId) -> Result<bool> {
-        Ok(self.history(tip).position(wanted)?.is_some())
+        Ok(History::new(tip).position(self, wanted)?.is_some())
     }
 
     /// Opens what a commit's tree holds.

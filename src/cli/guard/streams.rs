@@ -126,7 +126,7 @@ fn derive_all(
             parent: found.parent(),
         };
         if event.kind() == Some(EventType::PermitIssued) {
-            replay.check(&event, commit)?;
+            replay.check(&event, found.parent())?;
         } else {
             new.derive()?;
         }

@@ -32,11 +32,7 @@ pub(crate) fn load_action(
     let named = NamedAction::of(request)?;
     let (base, head) = (commit_id(named.base), commit_id(named.head));
     let repository = &session.repository;
-    if repository
-        .history(governed.commit)
-        .position(base)?
-        .is_none()
-    {
+    if !repository.is_on_first_parent_chain(governed.commit, base)? {
         return Err(Refusal::new(
             Code::CommitNotGoverned,
             format!(

@@ -5,21 +5,21 @@
 //! duplicate keys, lone surrogates, a byte order mark, trailing bytes, deeper nesting.
 //!
 //! Four small machines share the rules: [`parse`] (any layout to a tree), [`write`](to_bytes) (a tree to the one
-//! layout), [`scan`] (is this already the one layout, without a tree), and a serde deserializer that decodes a tree
-//! into a typed record and names the JSON path of what does not fit.
+//! layout), [`scan`] (is this already the one layout, without a tree), and serde on both sides: [`to_value`] turns a
+//! typed record into a tree, [`from_value`] a tree into a record, naming the JSON path of what does not fit.
 
 mod de;
 mod parse;
 pub mod scan;
+mod ser;
 mod value;
 mod write;
 
 use std::fmt;
 
-use serde::Serialize;
-
 pub use de::{from_slice, from_value, present};
 pub use parse::parse;
+pub use ser::to_value;
 pub use value::{Object, Value, key_order};
 pub use write::to_bytes;
 
@@ -36,44 +36,6 @@ pub struct Fault {
     pub path: String,
     /// What is wrong there.
     pub what: String,
-}
-
-/// Converts a serialisable record to a value.
-///
-/// # Errors
-/// A [`Fault`] where the record holds a float or an integer beyond ±[`MAX_INTEGER`].
-pub fn to_value<T: Serialize + ?Sized>(record: &T) -> Result<Value<'static>, Fault> {
-    let tree = serde_json::to_value(record).map_err(|error| Fault::new("$", error.to_string()))?;
-    from_json(tree)
-}
-
-fn from_json(tree: serde_json::Value) -> Result<Value<'static>, Fault> {
-    Ok(match tree {
-        serde_json::Value::Null => Value::Null,
-        serde_json::Value::Bool(flag) => Value::Bool(flag),
-        serde_json::Value::Number(number) => Value::Int(
-            number
-                .as_i64()
-                .filter(|n| n.unsigned_abs() <= MAX_INTEGER.unsigned_abs())
-                .ok_or_else(|| {
-                    Fault::new(
-                        "$",
-                        format!("`{number}` is not an integer within ±(2^53−1)"),
-                    )
-                })?,
-        ),
-        serde_json::Value::String(text) => Value::from(text),
-        serde_json::Value::Array(items) => {
-            Value::Array(items.into_iter().map(from_json).collect::<Result<_, _>>()?)
-        }
-        serde_json::Value::Object(members) => {
-            let mut object = Object::new();
-            for (key, member) in members {
-                object.insert(key, from_json(member)?);
-            }
-            Value::Object(object)
-        }
-    })
 }
 
 impl Fault {

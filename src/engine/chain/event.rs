@@ -59,6 +59,8 @@ pub struct Event<'a> {
     pub computed_hash: EventHash,
     /// The subject of its commit; empty where it was read from a file.
     pub subject: &'a str,
+    /// The artifact as a whole.
+    pub artifact: &'a str,
     permit: Option<&'a str>,
     request: Option<&'a str>,
 }
@@ -139,6 +141,7 @@ impl<'a> Event<'a> {
             recorded_hash,
             computed_hash: hash_parts(payload, [head, between, "\"", prev_text, "\"", tail]),
             subject: "",
+            artifact: text,
             permit,
             request,
         })

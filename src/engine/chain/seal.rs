@@ -182,6 +182,14 @@ impl SealedEvent {
         &self.artifact
     }
 
+    /// Tells whether an event that was read from its commit is this one to the last byte, subject included.
+    ///
+    /// A commit's form leaves room for nothing else: with the same commit before it, it is the same commit.
+    #[must_use]
+    pub fn is(&self, event: &Event<'_>) -> bool {
+        self.subject == event.subject && self.artifact == event.artifact
+    }
+
     /// The message of the event's commit: subject, an empty line, the artifact.
     #[must_use]
     pub fn message(&self) -> String {

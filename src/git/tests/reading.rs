@@ -2,7 +2,7 @@
 use std::{fs, os::unix};
 
 use super::{
-    super::{CommitId, EntryKind, Error, Repository},
+    super::{CommitId, EntryKind, Error, History, Repository},
     Sandbox,
 };
 
@@ -245,8 +245,9 @@ fn only_first_parents_are_on_the_chain() {
     sandbox.git(&["merge", "-q", "--no-ff", "-m", "m", "side"]);
     let tip = sandbox.rev("HEAD");
     let repository = sandbox.open();
-    let mut history = repository.history(tip);
-    let positions = [root, side, main, tip].map(|commit| history.position(commit).unwrap());
+    let mut history = History::new(tip);
+    let positions =
+        [root, side, main, tip].map(|commit| history.position(&repository, commit).unwrap());
     assert_eq!(positions, [Some(2), None, Some(1), Some(0)]);
 }
 
@@ -265,13 +266,13 @@ fn a_shallow_clone_lacks_objects_and_says_so() {
         repository.is_on_first_parent_chain(second, first).map(drop)
     ));
     assert!(missing(repository.resolve("HEAD~1").map(drop)));
-    let mut history = repository.history(second);
-    assert!(missing(history.position(first).map(drop)));
+    let mut history = History::new(second);
+    assert!(missing(history.position(&repository, first).map(drop)));
     assert!(
-        missing(history.position(first).map(drop)),
+        missing(history.position(&repository, first).map(drop)),
         "a second question has the same answer"
     );
-    assert_eq!(history.position(second).unwrap(), Some(0));
+    assert_eq!(history.position(&repository, second).unwrap(), Some(0));
     let unrelated = CommitId::new([7; 20]);
     assert!(missing(
         repository
