@@ -6,16 +6,15 @@
 use std::collections::BTreeMap;
 
 use super::args::{Format, IssueArgs};
-use super::decide::{Place, Undecided, check_actor, decide};
-use super::issue::{COMMAND, begin, issued, pending};
+use super::decide::{Decided, Place, Undecided, check_actor, decide};
+use super::issue::{begin, issued, pending};
 use super::outcome::Outcome;
 use super::progress::Progress;
 use super::session::{Governed, Session};
-use super::stream::{At, Stream};
+use super::stream::{At, Sink, Stream};
 use super::{fault, files, render};
 use crate::engine::chain::{SealedEvent, Tip};
 use crate::engine::code::{Class, Code, Refusal};
-use crate::engine::evaluate::Mapping;
 use crate::engine::permit::Permit;
 use crate::engine::request::{MAX_REQUEST, Request};
 
@@ -33,17 +32,14 @@ struct Tally {
     first: Option<Refusal>,
 }
 
-/// A request, or why the line is none.
-type Line = Result<Request, Refusal>;
+/// What a line comes to: the decision, the permit and its event.
+type Derived = (Decided, Permit, SealedEvent);
 
-/// What was decided about a line.
-type Answer = Result<Derived, Undecided>;
-
-/// A line that was decided and derived, but is not durable yet.
-struct Derived {
-    permit: Permit,
-    mapping: Mapping,
-    tip: Tip,
+/// What became of a line: the result as it is printed once it is durable.
+struct Answer {
+    result: String,
+    issued: bool,
+    refusal: Option<Refusal>,
 }
 
 pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusal> {
@@ -62,7 +58,7 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     let mut lines = files::Lines::new(files::open(path)?, MAX_REQUEST);
     let progress = Progress::new("issuing", None);
     let mut tally = Tally::default();
-    let mut group = Vec::new();
+    let mut group: Vec<Vec<u8>> = Vec::new();
     let (mut bytes, mut line) = (0_usize, Vec::new());
     while lines
         .next(&mut line)
@@ -70,7 +66,7 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     {
         progress.step();
         bytes = bytes.saturating_add(line.len());
-        group.push(batch.read(&line));
+        group.push(line.clone());
         let full = group.len() >= MOST || bytes >= MOST_BYTES || !lines.is_ready();
         if full && !args.atomic {
             batch.issue(&group, &mut tally)?;
@@ -90,103 +86,97 @@ struct Batch<'s> {
 }
 
 impl Batch<'_> {
-    fn read(&self, line: &[u8]) -> Line {
-        let request = Request::parse(line)?;
-        check_actor(&request, self.args.actor.as_deref())?;
-        Ok(request)
-    }
-
     /// Makes a group durable, then prints its lines.
-    fn issue(&self, group: &[Line], tally: &mut Tally) -> Result<(), Refusal> {
+    fn issue(&self, group: &[Vec<u8>], tally: &mut Tally) -> Result<(), Refusal> {
         if group.is_empty() {
             return Ok(());
         }
-        let appended = self.stream.append(|before| self.derive(group, before))?;
-        // The event that opened the stream, if there is one, is no line's.
-        let opened = appended
-            .commits
-            .len()
-            .saturating_sub(appended.derived.iter().filter(|line| line.is_ok()).count());
-        let mut commits = appended.commits.iter().skip(opened);
-        for (line, request) in appended.derived.into_iter().zip(group) {
-            let outcome = match (line, request) {
-                (Ok(derived), Ok(request)) => {
-                    let commit = commits.next().copied().unwrap_or(appended.at.commit);
-                    let at = At {
-                        commit,
-                        tip: derived.tip,
-                    };
-                    issued(&derived.permit, &derived.mapping, &at, request)
-                }
-                (Err(undecided), _) => pending(undecided),
-                (Ok(_), Err(refusal)) => Outcome::refused(COMMAND, refusal.clone()),
-            };
-            tally.count(&outcome);
-            render::print_line(&outcome.to_json().to_string());
-        }
-        render::flush();
+        let appended = self
+            .stream
+            .append_each(|before, sink| self.derive(group, before, sink))?;
+        let answers = appended.derived;
+        render::print_lines(answers.iter().map(|answer| answer.result.as_str()));
+        answers.into_iter().for_each(|answer| tally.count(answer));
         Ok(())
     }
 
     /// Decides about every line of a group and derives its events, each on the one before it.
     fn derive(
         &self,
-        group: &[Line],
+        group: &[Vec<u8>],
         before: Option<&At>,
-    ) -> Result<(Vec<SealedEvent>, Vec<Answer>), Refusal> {
-        let (mut events, mut tip) =
-            begin(self.stream, self.governed, before, self.args.open_stream)?;
-        let opened = events.len();
-        let mut lines = Vec::with_capacity(group.len());
+        sink: &mut Sink<'_>,
+    ) -> Result<Vec<Answer>, Refusal> {
+        let (opening, mut tip) = begin(self.stream, self.governed, before, self.args.open_stream)?;
+        let mut opening = opening.into_iter();
+        let mut answers = Vec::with_capacity(group.len());
         let mut derived = BTreeMap::new();
-        for request in group {
-            let line = request
-                .as_ref()
-                .map_err(|refusal| Undecided::from(refusal.clone()))
-                .and_then(|request| {
-                    let place = Place {
-                        stream: self.stream,
-                        from: before.map(|at| at.commit),
-                        sequence: tip.next_sequence(),
-                        derived: &derived,
-                    };
-                    let decided = decide(self.session, self.governed, request, &place)?;
-                    let (permit, event) = decided.derive(request, &tip, self.governed)?;
+        for line in group {
+            let place = Place {
+                stream: self.stream,
+                from: before.map(|at| at.commit),
+                sequence: tip.next_sequence(),
+                derived: &derived,
+            };
+            let outcome = match self.decide(line, &place, &tip) {
+                Ok((decided, permit, event)) => {
                     if let Some((review_id, _)) = decided.grant.review_ref() {
                         let count: &mut u64 = derived.entry(review_id).or_default();
                         *count = count.saturating_add(1);
                     }
+                    // A stream is opened for a permit, not for requests that get none.
+                    for opened in opening.by_ref() {
+                        sink.push(&opened)?;
+                    }
+                    let commit = sink.push(&event)?;
                     tip = event.tip();
-                    events.push(event);
-                    Ok(Derived {
-                        permit,
-                        mapping: decided.grant.mapping().clone(),
+                    let at = At {
+                        commit,
                         tip: tip.clone(),
-                    })
-                });
-            if let (true, Err(undecided)) = (self.args.atomic, &line)
-                && undecided.refusal.class() != Class::Refused
-            {
-                return Err(undecided.refusal.clone());
-            }
-            lines.push(line);
+                    };
+                    issued(&permit, decided.grant.mapping(), &at)
+                }
+                Err(undecided)
+                    if self.args.atomic && undecided.refusal.class() != Class::Refused =>
+                {
+                    return Err(undecided.refusal);
+                }
+                Err(undecided) => pending(undecided),
+            };
+            answers.push(Answer::of(outcome));
         }
-        if events.len() == opened {
-            events.clear();
+        Ok(answers)
+    }
+
+    /// Reads a line, decides about its request and derives its event.
+    fn decide(&self, line: &[u8], place: &Place<'_>, tip: &Tip) -> Result<Derived, Undecided> {
+        let request = Request::parse(line)?;
+        check_actor(&request, self.args.actor.as_deref())?;
+        let decided = decide(self.session, self.governed, &request, place)?;
+        let (permit, event) = decided.derive(&request, tip, self.governed)?;
+        Ok((decided, permit, event))
+    }
+}
+
+impl Answer {
+    fn of(outcome: Outcome) -> Self {
+        Self {
+            issued: outcome.fields.contains_key("permit"),
+            refusal: outcome.refusal.clone(),
+            result: format!("{}\n", outcome.into_json()),
         }
-        Ok((events, lines))
     }
 }
 
 impl Tally {
-    fn count(&mut self, outcome: &Outcome) {
-        if outcome.fields.contains_key("permit") {
+    fn count(&mut self, answer: Answer) {
+        if answer.issued {
             self.issued = self.issued.saturating_add(1);
         } else {
             self.refused = self.refused.saturating_add(1);
         }
-        if let (None, Some(refusal)) = (&self.first, &outcome.refusal) {
-            self.first = Some(refusal.clone());
+        if self.first.is_none() {
+            self.first = answer.refusal;
         }
     }
 }

@@ -110,7 +110,11 @@ fn issue(
     match (appended, undecided) {
         (Ok(appended), _) => {
             let (permit, mapping) = &appended.derived;
-            Ok(issued(permit, mapping, &appended.at, request))
+            let mut line = String::from_utf8_lossy(&permit.to_bytes()).into_owned();
+            line.push('\n');
+            Ok(issued(permit, mapping, &appended.at)
+                .text(line)
+                .summary(summary(permit, mapping, request)))
         }
         (Err(_), Some(undecided)) => Err(undecided),
         (Err(refusal), None) => Err(refusal.into()),
@@ -169,17 +173,13 @@ pub(super) fn begin(
 }
 
 /// The result for a permit whose event is durable.
-pub(super) fn issued(permit: &Permit, mapping: &Mapping, at: &At, request: &Request) -> Outcome {
-    let mut line = String::from_utf8_lossy(&permit.to_bytes()).into_owned();
-    line.push('\n');
+pub(super) fn issued(permit: &Permit, mapping: &Mapping, at: &At) -> Outcome {
     let mut outcome = Outcome::ok(COMMAND)
         .field("permit", permit)
         .field("mapping", mapping)
         .field("sequence", permit.issued_at_sequence)
         .field("event_hash", at.tip.event_hash)
-        .field("commit", at.commit.to_string())
-        .text(line)
-        .summary(summary(permit, mapping, request));
+        .field("commit", at.commit.to_string());
     if permit.decision == Effect::Block {
         outcome.refuse(denied(mapping));
     }

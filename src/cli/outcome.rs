@@ -1,5 +1,7 @@
 //! What a command ended with, before anything is printed.
 
+use std::mem;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -108,7 +110,16 @@ impl Outcome {
 
     /// The one JSON object.
     pub(crate) fn to_json(&self) -> Value {
-        let mut object = self.fields.clone();
+        self.finish(self.fields.clone())
+    }
+
+    /// Turns the result into the one JSON object.
+    pub(crate) fn into_json(mut self) -> Value {
+        let fields = mem::take(&mut self.fields);
+        self.finish(fields)
+    }
+
+    fn finish(&self, mut object: Map<String, Value>) -> Value {
         let schema = format!("permit.result.{}.v1", self.command);
         object.insert("schema".to_owned(), schema.into());
         object.insert("reason".to_owned(), self.code.name().into());

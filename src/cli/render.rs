@@ -92,17 +92,16 @@ fn explain(refusal: &Refusal) -> String {
     text
 }
 
-/// Prints one line of a result that comes line by line; tells whether somebody still reads.
-pub(crate) fn print_line(line: &str) -> bool {
-    let mut out = io::stdout().lock();
-    out.write_all(line.as_bytes())
-        .and_then(|()| out.write_all(b"\n"))
+/// Prints lines of a result that comes line by line, each with its end, and hands them to whoever reads; tells whether
+/// somebody still does.
+pub(crate) fn print_lines<'l>(lines: impl IntoIterator<Item = &'l str>) -> bool {
+    const BUFFER: usize = 1 << 16;
+    let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    lines
+        .into_iter()
+        .try_for_each(|line| out.write_all(line.as_bytes()))
+        .and_then(|()| out.flush())
         .is_ok()
-}
-
-/// Hands what was printed so far to whoever reads it.
-pub(crate) fn flush() {
-    let _ = io::stdout().lock().flush();
 }
 
 /// Prints a line for people to standard error.

@@ -74,7 +74,7 @@ pub(crate) fn run(session: &Session, args: &SimulateArgs) -> Result<Outcome, Ref
 }
 
 fn compare(event: &Event<'_>, policy: &Policy) -> Result<Option<Change>, Refusal> {
-    let recorded = Recorded::read(event).map_err(|fault| {
+    let recorded = Recorded::read_with_mapping(event).map_err(|fault| {
         let what = format!(
             "event {} has a malformed payload at {fault}",
             event.sequence

@@ -97,12 +97,29 @@ pub(crate) struct At {
     pub(crate) tip: Tip,
 }
 
+/// Events on their way onto a stream, each after the one before it.
+pub(crate) struct Sink<'s> {
+    storing: git::Storing<'s>,
+    newest: Option<Tip>,
+    commits: Vec<CommitId>,
+}
+
+impl Sink<'_> {
+    /// Adds an event and returns its commit, which counts once the append is through.
+    pub(crate) fn push(&mut self, event: &SealedEvent) -> Result<CommitId, Refusal> {
+        let message = event.message();
+        let bytes = event_commit_bytes(self.storing.last(), event.sequence(), message.as_bytes());
+        let commit = self.storing.push(bytes)?;
+        self.commits.push(commit);
+        self.newest = Some(event.tip());
+        Ok(commit)
+    }
+}
+
 /// What an append left behind.
 pub(crate) struct Appended<T> {
     /// The newest event now.
     pub(crate) at: At,
-    /// The commits of the events that were appended, in their order.
-    pub(crate) commits: Vec<CommitId>,
     /// What the derivation returned beside the events.
     pub(crate) derived: T,
 }
@@ -275,39 +292,63 @@ impl<'r> Stream<'r> {
         &self,
         mut derive: impl FnMut(Option<&At>) -> Result<(Vec<SealedEvent>, T), Refusal>,
     ) -> Result<Appended<T>, Refusal> {
+        self.append_each(|before, sink| {
+            let (events, derived) = derive(before)?;
+            events
+                .iter()
+                .try_for_each(|event| sink.push(event).map(drop))?;
+            Ok(derived)
+        })
+    }
+
+    /// As [`Stream::append`], for many events: each goes its way as soon as it is derived.
+    ///
+    /// # Errors
+    /// As [`Stream::append`].
+    pub(crate) fn append_each<T>(
+        &self,
+        mut derive: impl FnMut(Option<&At>, &mut Sink<'_>) -> Result<T, Refusal>,
+    ) -> Result<Appended<T>, Refusal> {
         for turn in 0..TRIES {
             let authority = match self.authority {
                 Some(remote) => Some((remote, self.meet(remote)?)),
                 None => None,
             };
             let before = self.tip()?;
-            let (events, derived) = derive(before.as_ref())?;
-            let Some(last) = events.last() else {
+            let tip = before.as_ref().map(|at| at.commit);
+            let mut sink = Sink {
+                storing: self.reference.begin(tip),
+                newest: None,
+                commits: Vec::new(),
+            };
+            let derived = derive(before.as_ref(), &mut sink)?;
+            let Sink {
+                storing,
+                newest,
+                commits,
+            } = sink;
+            let Some(newest) = newest else {
                 return Ok(Appended {
                     at: before.ok_or_else(|| self.missing())?,
-                    commits: Vec::new(),
                     derived,
                 });
             };
-            let tip = before.map(|at| at.commit);
-            let (bytes, commits) = commits_of(tip, &events);
             let placed = match authority {
-                None => self.place(tip, &bytes)?,
+                None => self.place(tip, storing)?,
                 Some((remote, theirs)) => {
-                    let new = self.reference.store(tip, &bytes)?;
+                    let new = storing.finish()?;
                     self.publish(remote, theirs, tip, new)?.then_some(new)
                 }
             };
             if let Some(commit) = placed {
-                let first = events.first().map_or(0, SealedEvent::sequence);
+                let count = u64::try_from(commits.len()).unwrap_or(u64::MAX);
+                let first = newest.next_sequence().saturating_sub(count);
                 self.repository.remember_appended(&self.id, first, &commits);
-                let at = At {
-                    commit,
-                    tip: last.tip(),
-                };
                 return Ok(Appended {
-                    at,
-                    commits,
+                    at: At {
+                        commit,
+                        tip: newest,
+                    },
                     derived,
                 });
             }
@@ -316,18 +357,23 @@ impl<'r> Stream<'r> {
         Err(self.contention())
     }
 
-    /// Appends commits, durably, in one compare-and-swap; nothing where another writer was faster.
+    /// Makes commits durable and moves the ref to the last in one compare-and-swap; nothing where another writer was
+    /// faster.
     fn place(
         &self,
         tip: Option<CommitId>,
-        commits: &[Vec<u8>],
+        storing: git::Storing<'_>,
     ) -> Result<Option<CommitId>, Refusal> {
-        match self.reference.append(tip, commits) {
-            Ok(commit) => {
+        if self.reference.tip()? != tip {
+            return Ok(None);
+        }
+        let new = storing.finish()?;
+        match self.reference.swap(tip, new) {
+            Ok(()) => {
                 if tip.is_none() {
-                    self.repository.remember(&self.id, commit);
+                    self.repository.remember(&self.id, new);
                 }
-                Ok(Some(commit))
+                Ok(Some(new))
             }
             Err(git::Error::Moved) => Ok(None),
             Err(other) => Err(other.into()),

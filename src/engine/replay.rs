@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::canonical::{Fault, Value};
+use super::canonical::{Fault, Value, parse};
 use super::chain::Event;
 use super::digest::CommitSha;
 use super::request::Request;
@@ -14,7 +14,7 @@ pub struct Recorded<'a> {
     pub governed_commit: CommitSha,
     /// The request.
     pub request: Request,
-    payload: Value<'a>,
+    mapping: Option<Value<'a>>,
 }
 
 impl<'a> Recorded<'a> {
@@ -23,30 +23,40 @@ impl<'a> Recorded<'a> {
     /// # Errors
     /// The JSON path in the payload that is missing or malformed.
     pub fn read(event: &Event<'a>) -> Result<Self, Fault> {
-        let payload = event.payload_value()?;
-        let member = |key: &str| {
-            payload
-                .at(key)
-                .ok_or_else(|| Fault::new(format!("$.{key}"), "missing field"))
-        };
-        let governed_commit = member("governed_commit")?
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| Fault::new("$.governed_commit", "is not a commit id"))?;
-        let request =
-            Request::read(member("request")?).map_err(|fault| fault.within_member("request"))?;
+        let missing = |key: &str| Fault::new(format!("$.{key}"), "missing field");
+        let commit = event.governed_commit;
+        let governed_commit = commit.ok_or_else(|| missing("governed_commit"))?;
+        let governed_commit = governed_commit.trim_matches('"').parse();
+        let request = event.request.ok_or_else(|| missing("request"))?;
+        let request = parse(request.as_bytes())
+            .and_then(|request| Request::read(&request))
+            .map_err(|fault| fault.within_member("request"))?;
         Ok(Self {
-            governed_commit,
+            governed_commit: governed_commit
+                .map_err(|_| Fault::new("$.governed_commit", "is not a commit id"))?,
             request,
-            payload,
+            mapping: None,
+        })
+    }
+
+    /// Reads the mapping too.
+    ///
+    /// # Errors
+    /// The JSON path in the payload that is missing or malformed.
+    pub fn read_with_mapping(event: &Event<'a>) -> Result<Self, Fault> {
+        let mapping = event.mapping.map(|mapping| parse(mapping.as_bytes()));
+        let mapping = mapping.transpose();
+        Ok(Self {
+            mapping: mapping.map_err(|fault| fault.within_member("mapping"))?,
+            ..Self::read(event)?
         })
     }
 
     /// The text of a member of the recorded mapping.
     #[must_use]
     pub fn mapping_text(&self, key: &str) -> &str {
-        self.payload
-            .at("mapping")
+        self.mapping
+            .as_ref()
             .and_then(|mapping| mapping.at(key))
             .and_then(Value::as_str)
             .unwrap_or_default()

@@ -51,7 +51,7 @@ impl Temporary {
     pub(super) fn create(folder: &Path, prefix: &str) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
+        options.read(true).write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o444);
         loop {
@@ -75,6 +75,14 @@ impl Temporary {
     /// Adds bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(Error::io(&self.path))
+    }
+
+    /// Hands out the file with all bytes that were added.
+    pub(super) fn edit<T>(&mut self, change: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T> {
+        self.file
+            .flush()
+            .and_then(|()| change(self.file.get_mut()))
+            .map_err(Error::io(&self.path))
     }
 
     /// Flushes the bytes to the disk and renames the file to `path`, in place of what is there.

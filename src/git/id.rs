@@ -8,11 +8,24 @@ pub struct InvalidId;
 
 /// Parses exactly forty lower-case hex digits.
 pub(super) fn parse_hex(text: &[u8]) -> Option<[u8; 20]> {
+    let (pairs, odd) = text.as_chunks::<2>();
     let mut bytes = [0; 20];
-    let lower = text
-        .iter()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (lower && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(bytes)
+    let mut wrong = u8::from(pairs.len() != bytes.len() || !odd.is_empty());
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let (high, low) = (digit(*high), digit(*low));
+        wrong |= (high | low) & 0xF0;
+        *byte = (high << 4) | low;
+    }
+    (wrong == 0).then_some(bytes)
+}
+
+/// The value of a lower-case hex digit; 0xFF for any other byte.
+const fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte.wrapping_sub(b'0'),
+        b'a'..=b'f' => byte.wrapping_sub(b'a').wrapping_add(10),
+        _ => 0xFF,
+    }
 }
 
 macro_rules! id_type {

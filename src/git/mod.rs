@@ -25,6 +25,7 @@ mod objects;
 mod pack;
 mod remotes;
 mod repository;
+mod storing;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use history::{FirstParents, History, Introduction};
 pub use id::{CommitId, InvalidId, ObjectId};
 pub use index::{STRIDE, is_named};
 pub use repository::Repository;
+pub use storing::Storing;
 pub use stream::{
     EventBytes, EventCommit, EventFault, StreamRef, event_commit_bytes, event_commit_id,
 };

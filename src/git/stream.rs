@@ -10,23 +10,16 @@
 //!
 //! <message>
 //! ```
-use std::{path::PathBuf, str};
+use std::str;
 
 use git2::{ErrorCode, ObjectType, Odb, OdbObject};
 use sha1::{Digest, Sha1};
 
 use super::{
-    CommitId, Error, ObjectId, Repository, Result,
-    id::parse_hex,
-    lock,
-    objects::{self, EMPTY_TREE},
-    pack,
+    CommitId, Error, Repository, Result, Storing, id::parse_hex, lock, objects::EMPTY_TREE,
 };
 
 const PERSON: &str = "permit <permit@invalid>";
-
-/// From this many commits on, one pack is cheaper than loose objects: three flushes in all, not two for each.
-const PACK_FROM: usize = 16;
 
 /// One ref with one commit per event.
 pub struct StreamRef<'r> {
@@ -243,6 +236,12 @@ impl<'r> StreamRef<'r> {
         })
     }
 
+    /// Begins to add events on `tip` (`None`: the stream is not there yet); moves no ref.
+    #[must_use]
+    pub fn begin(&self, tip: Option<CommitId>) -> Storing<'_> {
+        Storing::new(self.repository, &self.odb, tip)
+    }
+
     /// Appends events and returns the last one's commit id, which is then the ref's.
     ///
     /// `tip` is what the ref was read as (`None`: it is not there yet). Each element of `commits` is what
@@ -268,26 +267,11 @@ impl<'r> StreamRef<'r> {
     /// # Errors
     /// [`Error::Corrupt`] where the commits do not follow each other, [`Error::Io`].
     pub fn store(&self, tip: Option<CommitId>, commits: &[Vec<u8>]) -> Result<CommitId> {
-        let mut last = tip;
-        let mut objects = Vec::with_capacity(commits.len());
+        let mut storing = self.begin(tip);
         for bytes in commits {
-            let id = event_commit_id(bytes);
-            let parsed = EventCommit::parse(bytes)
-                .map_err(|fault| Error::corrupt(&id, fault.to_string()))?;
-            if parsed.parent != last {
-                return Err(Error::corrupt(
-                    &id,
-                    "it does not follow the event before it",
-                ));
-            }
-            objects.push((ObjectId::from(id), ObjectType::Commit, bytes.as_slice()));
-            last = Some(id);
+            storing.push(bytes.clone())?;
         }
-        let new = last
-            .filter(|_| !objects.is_empty())
-            .ok_or_else(|| Error::Git("there is nothing to append".to_owned()))?;
-        self.write(&objects)?;
-        Ok(new)
+        storing.finish()
     }
 
     /// Moves the ref from `expected` (`None`: it is not there) to a commit that is stored, durably.
@@ -297,21 +281,6 @@ impl<'r> StreamRef<'r> {
     /// was.
     pub fn swap(&self, expected: Option<CommitId>, new: CommitId) -> Result<()> {
         lock::swap(self.repository, &self.name, expected, new)
-    }
-
-    /// Makes the commits, and the empty tree that they name, durable.
-    fn write(&self, list: &[(ObjectId, ObjectType, &[u8])]) -> Result<()> {
-        let objects: PathBuf = self.repository.common_dir().join("objects");
-        let empty_tree = ObjectId::from_git(git2::Oid::hash_object(ObjectType::Tree, b"")?)?;
-        // libgit2 answers for the empty tree whether the object is there or not; only `exists` looks for it.
-        if !self.odb.exists(empty_tree.to_git()?) {
-            objects::write_loose(&self.odb, &objects, &[(empty_tree, ObjectType::Tree, b"")])?;
-        }
-        if list.len() < PACK_FROM {
-            objects::write_loose(&self.odb, &objects, list)
-        } else {
-            pack::write(&objects, list)
-        }
     }
 }
 

@@ -21,7 +21,7 @@ pub use de::{from_slice, from_value, present};
 pub use parse::parse;
 pub use ser::to_value;
 pub use value::{Object, Value, key_order};
-pub use write::to_bytes;
+pub use write::{to_bytes, to_text};
 
 /// The deepest nesting that is read; the top object is depth 1 (section 1).
 pub const MAX_DEPTH: usize = 64;

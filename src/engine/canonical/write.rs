@@ -1,68 +1,77 @@
 //! A [`Value`] to its canonical bytes.
 
+use std::fmt::Write as _;
+
 use super::Value;
 use super::scan::plain_run;
 
 /// Writes the canonical bytes of a value: RFC 8785 without white space, with minimal escapes.
 #[must_use]
 pub fn to_bytes(value: &Value<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(256);
+    to_text(value).into_bytes()
+}
+
+/// Writes the canonical bytes of a value as the text that they are.
+#[must_use]
+pub fn to_text(value: &Value<'_>) -> String {
+    let mut out = String::with_capacity(1024);
     put(&mut out, value);
     out
 }
 
-fn put(out: &mut Vec<u8>, value: &Value<'_>) {
+fn put(out: &mut String, value: &Value<'_>) {
     match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        // Writing to memory does not fail.
+        Value::Int(number) => drop(write!(out, "{number}")),
         Value::String(text) => put_string(out, text),
         Value::Array(items) => {
-            out.push(b'[');
+            out.push('[');
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
-                    out.push(b',');
+                    out.push(',');
                 }
                 put(out, item);
             }
-            out.push(b']');
+            out.push(']');
         }
         Value::Object(object) => {
-            out.push(b'{');
+            out.push('{');
             for (index, (key, member)) in object.iter().enumerate() {
                 if index > 0 {
-                    out.push(b',');
+                    out.push(',');
                 }
                 put_string(out, key);
-                out.push(b':');
+                out.push(':');
                 put(out, member);
             }
-            out.push(b'}');
+            out.push('}');
         }
     }
 }
 
 /// Writes a string with the escapes of RFC 8785 section 3.2.2.2 and no others.
-fn put_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let mut rest = text.as_bytes();
-    while let Some((plain, special)) = rest.split_at_checked(plain_run(rest)) {
-        out.extend_from_slice(plain);
-        let Some((byte, after)) = special.split_first() else {
-            break;
-        };
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x09 => out.extend_from_slice(b"\\t"),
-            0x0A => out.extend_from_slice(b"\\n"),
-            0x0C => out.extend_from_slice(b"\\f"),
-            0x0D => out.extend_from_slice(b"\\r"),
-            other => out.extend_from_slice(format!("\\u{other:04x}").as_bytes()),
+fn put_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    // INVARIANT: a run ends at an ASCII character or at the end, so that it can be split off.
+    while let Some((plain, special)) = rest.split_at_checked(plain_run(rest.as_bytes())) {
+        out.push_str(plain);
+        let mut special = special.chars();
+        match special.next() {
+            None => break,
+            Some('"') => out.push_str("\\\""),
+            Some('\\') => out.push_str("\\\\"),
+            Some('\u{8}') => out.push_str("\\b"),
+            Some('\t') => out.push_str("\\t"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\u{c}') => out.push_str("\\f"),
+            Some('\r') => out.push_str("\\r"),
+            Some(other) => drop(write!(out, "\\u{:04x}", u32::from(other))),
         }
-        rest = after;
+        rest = special.as_str();
     }
-    out.push(b'"');
+    out.push('"');
 }

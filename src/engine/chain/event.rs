@@ -62,7 +62,10 @@ pub struct Event<'a> {
     /// The artifact as a whole.
     pub artifact: &'a str,
     permit: Option<&'a str>,
-    request: Option<&'a str>,
+    /// The canonical JSON of three members of the payload, where it has them.
+    pub(in crate::engine) request: Option<&'a str>,
+    pub(in crate::engine) governed_commit: Option<&'a str>,
+    pub(in crate::engine) mapping: Option<&'a str>,
 }
 
 impl<'a> Event<'a> {
@@ -92,7 +95,10 @@ impl<'a> Event<'a> {
         scanner.expect(r#","payload":"#)?;
         let from = scanner.at();
         let (mut permit, mut request) = (None, None);
+        let (mut governed_commit, mut mapping) = (None, None);
         scanner.members(3, |key, member| match key {
+            "governed_commit" => governed_commit = Some(member),
+            "mapping" => mapping = Some(member),
             "permit" => permit = Some(member),
             "request" => request = Some(member),
             _ => {}
@@ -144,6 +150,8 @@ impl<'a> Event<'a> {
             artifact: text,
             permit,
             request,
+            governed_commit,
+            mapping,
         })
     }
 

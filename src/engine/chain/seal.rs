@@ -1,6 +1,6 @@
 //! Values to a sealed event: sequence, link, hash and bytes (core.md section 6).
 
-use super::super::canonical::{self, MAX_INTEGER, Object, Value, to_bytes};
+use super::super::canonical::{self, MAX_INTEGER, Object, Value, to_text};
 use super::super::code::{Code, Refusal};
 use super::super::digest::{CommitSha, Domain, EventHash, Fingerprint, PolicyHash, domain_hash};
 use super::super::evaluate::Mapping;
@@ -218,7 +218,7 @@ fn seal(
 ) -> Result<SealedEvent, Refusal> {
     let kind = draft.kind.word();
     let number = integer(sequence)?;
-    let payload = to_bytes(&draft.payload);
+    let payload = to_text(&draft.payload);
     let event_id = draft.event_id.unwrap_or_else(|| {
         let named = Object::of([
             ("event_type", Value::from(kind)),
@@ -238,7 +238,6 @@ fn seal(
         r#""policy_hash":"{}","prev_event_hash":"{prev}","request_fingerprint":"{}","sequence":{sequence},"stream_id":"{stream_id}""#,
         draft.policy_hash, draft.request_fingerprint
     );
-    let payload = String::from_utf8_lossy(&payload);
     let event_hash = hash_parts(&payload, [&head, ",", &tail, "", "", ""]);
     let artifact = format!(
         r#"{{"event":{{{head},"payload":{payload},{tail}}},"event_hash":"{event_hash}","version":1,"written_by":"supervisor"}}"#
