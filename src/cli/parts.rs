@@ -23,10 +23,10 @@ use crate::engine::code::{Code, Refusal};
 use crate::git::{CommitId, EventBytes, STRIDE, is_named};
 
 /// The most parts of a round.
-const PARTS: usize = 64;
+const PARTS: usize = 128;
 
 /// The bytes of events after which a round ends.
-const ROUND: u64 = 128 << 20;
+const ROUND: u64 = 192 << 20;
 
 /// How many events pass between two looks at what a round has spent.
 const LOOK: u64 = 64;

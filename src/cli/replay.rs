@@ -262,8 +262,9 @@ impl<'s> Replay<'s> {
 }
 
 fn differing(event: &Event<'_>, derived: &SealedEvent) -> Result<Vec<Difference>, Refusal> {
-    let again = Event::read(derived.artifact().as_bytes())
-        .map_err(|what| Refusal::new(Code::Internal, what))?;
+    let artifact = derived.artifact();
+    let again =
+        Event::read(artifact.as_bytes()).map_err(|what| Refusal::new(Code::Internal, what))?;
     if again.computed_hash == event.computed_hash {
         return Ok(Vec::new());
     }

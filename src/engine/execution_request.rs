@@ -180,7 +180,7 @@ impl ExecutionRequest {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let value = canonical::parse(bytes).map_err(|fault| invalid(&fault))?;
         let record = Self::read(&value)?;
-        let computed = id_of(value);
+        let computed = id_of(&value);
         if computed != record.document.request_id {
             return Err(Refusal::new(
                 Code::RequestIdMismatch,
@@ -201,7 +201,7 @@ impl ExecutionRequest {
             let fault = Fault::new("$.request_id", "a draft has no id: it is computed");
             return Err(invalid(&fault));
         }
-        let id = id_of(draft.clone());
+        let id = id_of(&draft);
         if let Value::Object(members) = &mut draft {
             members.insert("request_id", Value::from(id));
         }
@@ -513,11 +513,10 @@ fn leaves_tree(path: &str) -> bool {
     path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains('\\')
 }
 
-fn id_of(mut value: Value<'_>) -> ExecutionRequestId {
-    if let Value::Object(members) = &mut value {
-        members.remove("request_id");
-    }
-    ExecutionRequestId::new(domain_hash(Domain::ExecutionRequest, &value))
+fn id_of(record: &Value<'_>) -> ExecutionRequestId {
+    let mut content = record.as_object().cloned().unwrap_or_default();
+    content.remove("request_id");
+    ExecutionRequestId::new(domain_hash(Domain::ExecutionRequest, &content))
 }
 
 fn invalid(fault: &Fault) -> Refusal {

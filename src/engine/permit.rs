@@ -209,10 +209,9 @@ impl Permit {
     /// The id that the fields give: `domain_hash(execution_permit.v1, every field but permit_id)`.
     #[must_use]
     pub fn computed_id(&self) -> PermitId {
-        let mut body = self.to_value();
-        if let Value::Object(members) = &mut body {
-            members.remove("permit_id");
-        }
+        // INVARIANT: as above.
+        let mut body = canonical::to_object(self).unwrap_or_default();
+        body.remove("permit_id");
         PermitId::new(domain_hash(Domain::ExecutionPermit, &body))
     }
 }

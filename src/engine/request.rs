@@ -147,8 +147,7 @@ impl Request {
     /// operation, target, context_hash})` with `context_hash = domain_hash(request_context.v1, context)`.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        let context = Value::Object(self.context.clone());
-        let context_hash = hex::encode(domain_hash(Domain::RequestContext, &context));
+        let context_hash = hex::encode(domain_hash(Domain::RequestContext, &self.context));
         let hashed = Object::of([
             ("actor_id", Value::from(self.actor_id.as_str())),
             ("capability", Value::from(self.capability.to_string())),
@@ -156,7 +155,7 @@ impl Request {
             ("target", Value::from(self.target.as_str())),
             ("context_hash", Value::from(context_hash)),
         ]);
-        Fingerprint::new(domain_hash(Domain::RequestFingerprint, &hashed.into()))
+        Fingerprint::new(domain_hash(Domain::RequestFingerprint, &hashed))
     }
 }
 

@@ -35,6 +35,8 @@ mod work_tree;
 
 use std::{fmt, io, path::PathBuf};
 
+use libz_rs_sys as _;
+
 pub use commit::RawCommit;
 pub use history::{FirstParents, History, Introduction};
 pub use id::{CommitId, InvalidId, ObjectId};

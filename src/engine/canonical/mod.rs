@@ -19,7 +19,7 @@ use std::fmt;
 
 pub use de::{from_slice, from_value, present};
 pub use parse::parse;
-pub use ser::to_value;
+pub use ser::{to_object, to_value};
 pub use value::{Object, Value, key_order};
 pub use write::{to_bytes, to_text};
 

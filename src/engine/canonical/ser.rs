@@ -15,6 +15,17 @@ pub fn to_value<T: Serialize + ?Sized>(record: &T) -> Result<Value<'static>, Fau
     record.serialize(ToValue)
 }
 
+/// Converts a serialisable record to an object.
+///
+/// # Errors
+/// As [`to_value`]; also where the record is no object.
+pub fn to_object<T: Serialize + ?Sized>(record: &T) -> Result<Object<'static>, Fault> {
+    let Value::Object(object) = to_value(record)? else {
+        return Err(Fault::new("$", "a record that is no object"));
+    };
+    Ok(object)
+}
+
 struct ToValue;
 
 /// An array that is being filled, and the variant that it belongs to.
@@ -120,6 +131,10 @@ impl Serializer for ToValue {
         Ok(Value::from(text.to_owned()))
     }
 
+    fn collect_str<T: Display + ?Sized>(self, text: &T) -> Result<Self::Ok, Fault> {
+        Ok(Value::from(text.to_string()))
+    }
+
     fn serialize_bytes(self, bytes: &[u8]) -> Result<Self::Ok, Fault> {
         let items = bytes.iter().map(|byte| Value::Int(i64::from(*byte)));
         Ok(Value::Array(items.collect()))
@@ -195,10 +210,10 @@ impl Serializer for ToValue {
         Ok(items)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Members, Fault> {
+    fn serialize_map(self, length: Option<usize>) -> Result<Members, Fault> {
         Ok(Members {
             variant: None,
-            object: Object::new(),
+            object: Object::with_capacity(length.unwrap_or(0)),
             key: None,
         })
     }

@@ -99,6 +99,19 @@ impl<'a> Value<'a> {
         self.as_object()?.get(key)
     }
 
+    /// How deep it nests: 0 for what holds nothing, 1 for an array or an object of those.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let inner = match self {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::String(_) => return 0,
+            Value::Array(items) => items.iter().map(Value::depth).max(),
+            Value::Object(Object(members)) => {
+                members.iter().map(|(_, member)| member.depth()).max()
+            }
+        };
+        inner.unwrap_or(0).saturating_add(1)
+    }
+
     /// Copies whatever is still borrowed.
     #[must_use]
     pub fn into_owned(self) -> Value<'static> {
@@ -160,10 +173,14 @@ impl<'a> Object<'a> {
         Self(Vec::new())
     }
 
+    pub(super) fn with_capacity(members: usize) -> Self {
+        Self(Vec::with_capacity(members))
+    }
+
     /// Makes an object of members in any order; a later member of the same key replaces an earlier one.
     #[must_use]
     pub fn of<const N: usize>(members: [(&'a str, Value<'a>); N]) -> Self {
-        let mut object = Self(Vec::with_capacity(N));
+        let mut object = Self::with_capacity(N);
         for (key, member) in members {
             object.insert(key, member);
         }
@@ -204,6 +221,10 @@ impl<'a> Object<'a> {
     /// Puts a member in its place, replacing one of the same key.
     pub fn insert(&mut self, key: impl Into<Cow<'a, str>>, member: Value<'a>) {
         let key = key.into();
+        let is_last = |(last, _): &(Cow<'_, str>, _)| key_order(last, &key) == Ordering::Less;
+        if self.0.last().is_none_or(is_last) {
+            return self.0.push((key, member));
+        }
         match self.place(&key) {
             Ok(place) => {
                 if let Some(slot) = self.0.get_mut(place) {

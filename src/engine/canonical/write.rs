@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::Value;
 use super::scan::plain_run;
+use super::{Object, Value};
+
+/// Enough for most records, so that their text is allocated once.
+const CAPACITY: usize = 2048;
 
 /// Writes the canonical bytes of a value: RFC 8785 without white space, with minimal escapes.
 #[must_use]
@@ -14,9 +17,19 @@ pub fn to_bytes(value: &Value<'_>) -> Vec<u8> {
 /// Writes the canonical bytes of a value as the text that they are.
 #[must_use]
 pub fn to_text(value: &Value<'_>) -> String {
-    let mut out = String::with_capacity(1024);
+    let mut out = String::with_capacity(CAPACITY);
     put(&mut out, value);
     out
+}
+
+impl Object<'_> {
+    /// Writes the canonical bytes of the object as the text that they are.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut out = String::with_capacity(CAPACITY);
+        put_object(&mut out, self);
+        out
+    }
 }
 
 fn put(out: &mut String, value: &Value<'_>) {
@@ -37,19 +50,21 @@ fn put(out: &mut String, value: &Value<'_>) {
             }
             out.push(']');
         }
-        Value::Object(object) => {
-            out.push('{');
-            for (index, (key, member)) in object.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                put_string(out, key);
-                out.push(':');
-                put(out, member);
-            }
-            out.push('}');
-        }
+        Value::Object(object) => put_object(out, object),
     }
+}
+
+fn put_object(out: &mut String, object: &Object<'_>) {
+    out.push('{');
+    for (index, (key, member)) in object.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        put_string(out, key);
+        out.push(':');
+        put(out, member);
+    }
+    out.push('}');
 }
 
 /// Writes a string with the escapes of RFC 8785 section 3.2.2.2 and no others.

@@ -1,6 +1,9 @@
 //! Values to a sealed event: sequence, link, hash and bytes (core.md section 6).
 
-use super::super::canonical::{self, MAX_INTEGER, Object, Value, to_text};
+use std::cell::OnceCell;
+use std::ops::Range;
+
+use super::super::canonical::{self, MAX_DEPTH, MAX_INTEGER, Object, Value, to_text};
 use super::super::code::{Code, Refusal};
 use super::super::digest::{CommitSha, Domain, EventHash, Fingerprint, PolicyHash, domain_hash};
 use super::super::evaluate::Mapping;
@@ -13,11 +16,22 @@ use super::{Event, Tip};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedEvent {
     sequence: u64,
-    event_hash: EventHash,
     stream_id: String,
     subject: String,
-    artifact: String,
+    /// The artifact up to the event's last member.
+    body: String,
+    /// Where the payload stands in it.
+    payload: Range<usize>,
+    /// Computed when it is asked for: whoever only compares the event needs none.
+    event_hash: OnceCell<EventHash>,
 }
+
+/// What stands in an artifact before the event's first member, and before its payload.
+const HEAD: &str = r#"{"event":{"#;
+const PAYLOAD: &str = r#","payload":"#;
+
+/// The bytes of an artifact behind the event's last member: braces, names, version, writer, and 64 digits of the hash.
+const TAIL: usize = 120;
 
 /// What an event says of itself beside its payload; the sealing adds sequence, link and hash.
 struct Draft<'a> {
@@ -49,10 +63,7 @@ impl SealedEvent {
             kind: EventType::StreamOpened,
             event_id: None,
             policy_hash,
-            request_fingerprint: Fingerprint::new(domain_hash(
-                Domain::StreamGenesis,
-                &genesis.into(),
-            )),
+            request_fingerprint: Fingerprint::new(domain_hash(Domain::StreamGenesis, &genesis)),
             payload: Value::Object(Object::of([
                 ("governed_commit", Value::from(governed_commit)),
                 ("policy_hash", Value::from(policy_hash)),
@@ -75,19 +86,19 @@ impl SealedEvent {
     ) -> Result<Self, Refusal> {
         let unwritable = |fault: canonical::Fault| Refusal::new(Code::Internal, fault.to_string());
         let mut payload = Object::of([
+            ("governed_commit", Value::from(governed_commit)),
+            ("mapping", canonical::to_value(mapping).map_err(unwritable)?),
+            ("permit", permit.to_value()),
+            ("permit_id", Value::from(permit.permit_id)),
             ("policy_hash", Value::from(permit.policy_hash)),
+            ("prev_event_hash", Value::from(permit.prev_event_hash)),
+            ("request", canonical::to_value(request).map_err(unwritable)?),
             (
                 "request_fingerprint",
                 Value::from(permit.request_fingerprint),
             ),
-            ("permit_id", Value::from(permit.permit_id)),
-            ("stream_id", Value::from(permit.stream_id.as_str())),
             ("sequence", integer(permit.issued_at_sequence)?),
-            ("prev_event_hash", Value::from(permit.prev_event_hash)),
-            ("permit", permit.to_value()),
-            ("request", canonical::to_value(request).map_err(unwritable)?),
-            ("mapping", canonical::to_value(mapping).map_err(unwritable)?),
-            ("governed_commit", Value::from(governed_commit)),
+            ("stream_id", Value::from(permit.stream_id.as_str())),
         ]);
         if let Some(review) = review {
             payload.insert("review", review);
@@ -163,7 +174,12 @@ impl SealedEvent {
     /// The event's hash.
     #[must_use]
     pub fn event_hash(&self) -> EventHash {
-        self.event_hash
+        *self.event_hash.get_or_init(|| {
+            let part = |range: Range<usize>| self.body.get(range).unwrap_or_default();
+            let head = part(HEAD.len()..self.payload.start.saturating_sub(PAYLOAD.len()));
+            let tail = part(self.payload.end..self.body.len());
+            hash_parts(part(self.payload.clone()), [head, tail, "", "", "", ""])
+        })
     }
 
     /// The tip that the stream has once this event is appended.
@@ -172,28 +188,33 @@ impl SealedEvent {
         Tip {
             stream_id: self.stream_id.clone(),
             sequence: self.sequence,
-            event_hash: self.event_hash,
+            event_hash: self.event_hash(),
         }
     }
 
     /// The artifact: one line of JSON Lines, the content of one file.
     #[must_use]
-    pub fn artifact(&self) -> &str {
-        &self.artifact
+    pub fn artifact(&self) -> String {
+        let hash = self.event_hash();
+        let body = &self.body;
+        format!(r#"{body}}},"event_hash":"{hash}","version":1,"written_by":"supervisor"}}"#)
     }
 
     /// Tells whether an event that was read from its commit is this one to the last byte, subject included.
     ///
-    /// A commit's form leaves room for nothing else: with the same commit before it, it is the same commit.
+    /// A commit's form leaves room for nothing else: with the same commit before it, it is the same commit. Behind the
+    /// event's last member stands the hash and nothing that differs, and an event of the same bytes has the same hash.
     #[must_use]
     pub fn is(&self, event: &Event<'_>) -> bool {
-        self.subject == event.subject && self.artifact == event.artifact
+        let rest = event.artifact.strip_prefix(&self.body);
+        let same = rest.is_some_and(|rest| rest.starts_with(r#"},"event_hash":"#));
+        same && self.subject == event.subject && event.hash_fits()
     }
 
     /// The message of the event's commit: subject, an empty line, the artifact.
     #[must_use]
     pub fn message(&self) -> String {
-        format!("{}\n\n{}", self.subject, self.artifact)
+        format!("{}\n\n{}", self.subject, self.artifact())
     }
 }
 
@@ -218,6 +239,11 @@ fn seal(
 ) -> Result<SealedEvent, Refusal> {
     let kind = draft.kind.word();
     let number = integer(sequence)?;
+    // INVARIANT: what is appended can be read again; the payload stands in the event, and that in the artifact.
+    if draft.payload.depth() > MAX_DEPTH.saturating_sub(2) {
+        let what = "the request nests too deep to be recorded: its event could not be read again";
+        return Err(Refusal::new(Code::InvalidRequest, what));
+    }
     let payload = to_text(&draft.payload);
     let event_id = draft.event_id.unwrap_or_else(|| {
         let named = Object::of([
@@ -227,34 +253,23 @@ fn seal(
             ("prev_event_hash", Value::from(prev)),
             ("payload", draft.payload),
         ]);
-        domain_hash(Domain::EventId, &named.into())
+        domain_hash(Domain::EventId, &named)
     });
+    // INVARIANT: kinds, hashes and stream ids hold nothing that JSON escapes.
     let head = format!(
-        r#""event_id":"{}","event_type":"{kind}""#,
+        r#"{HEAD}"event_id":"{}","event_type":"{kind}"{PAYLOAD}"#,
         hex::encode(event_id)
     );
-    // INVARIANT: kinds, hashes and stream ids hold nothing that JSON escapes.
     let tail = format!(
-        r#""policy_hash":"{}","prev_event_hash":"{prev}","request_fingerprint":"{}","sequence":{sequence},"stream_id":"{stream_id}""#,
+        r#","policy_hash":"{}","prev_event_hash":"{prev}","request_fingerprint":"{}","sequence":{sequence},"stream_id":"{stream_id}""#,
         draft.policy_hash, draft.request_fingerprint
     );
-    let event_hash = hash_parts(&payload, [&head, ",", &tail, "", "", ""]);
-    let artifact = format!(
-        r#"{{"event":{{{head},"payload":{payload},{tail}}},"event_hash":"{event_hash}","version":1,"written_by":"supervisor"}}"#
-    );
-    if artifact.len() > MAX_EVENT {
+    let body = [head.as_str(), &payload, &tail].concat();
+    let payload = head.len()..body.len().saturating_sub(tail.len());
+    if body.len() > MAX_EVENT.saturating_sub(TAIL) {
         return Err(Refusal::new(
             Code::InvalidRequest,
             "the event would be larger than 8 MiB",
-        ));
-    }
-    // INVARIANT: what is appended can be read again; a request that nests deeply does not inside its event.
-    if let Err(what) = Event::read(artifact.as_bytes()) {
-        return Err(Refusal::new(
-            Code::InvalidRequest,
-            format!(
-                "the request cannot be recorded, since its event could not be read again: {what}"
-            ),
         ));
     }
     let about = draft.about.map(|(permit, actor)| {
@@ -266,11 +281,17 @@ fn seal(
             actor,
         ]
     });
-    Ok(SealedEvent {
+    let sealed = SealedEvent {
         sequence,
-        event_hash,
         stream_id: stream_id.to_owned(),
         subject: Subject::new(kind, sequence, about).to_string(),
-        artifact,
-    })
+        body,
+        payload,
+        event_hash: OnceCell::new(),
+    };
+    debug_assert!(
+        Event::read(sealed.artifact().as_bytes()).is_ok(),
+        "what is appended can be read again"
+    );
+    Ok(sealed)
 }

@@ -305,7 +305,7 @@ fn hash(document: &Document, tree: &mut Value<'_>) -> PolicyHash {
             hashed.insert(key, member);
         }
     }
-    let rules_hash = domain_hash(Domain::PolicyRules, &hashed.into());
+    let rules_hash = domain_hash(Domain::PolicyRules, &hashed);
     let switches = canonical::to_value(&document.conflict_resolution).unwrap_or(Value::Null);
     let switch = |key: &str| switches.at(key).cloned().unwrap_or(Value::Null);
     let policy = Object::of([
@@ -319,7 +319,7 @@ fn hash(document: &Document, tree: &mut Value<'_>) -> PolicyHash {
         ("stable_order_mode", switch("stable_order_mode")),
         ("rules_hash", Value::from(hex::encode(rules_hash))),
     ]);
-    PolicyHash::new(domain_hash(Domain::Policy, &policy.into()))
+    PolicyHash::new(domain_hash(Domain::Policy, &policy))
 }
 
 fn rule_id<'v>(rule: &'v Value<'_>) -> &'v str {

@@ -201,7 +201,7 @@ pub fn review_id(
         ("request_fingerprint", Value::from(request_fingerprint)),
         ("review_type", Value::from(review_type)),
     ]);
-    ReviewId::new(domain_hash(Domain::ReviewId, &inputs.into()))
+    ReviewId::new(domain_hash(Domain::ReviewId, &inputs))
 }
 
 /// The address that a review of a request states: `<kind>:<selector>/<target>`.

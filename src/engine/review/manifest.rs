@@ -137,7 +137,7 @@ impl Manifest {
             ("purpose", Value::from(self.purpose.as_str())),
             ("artifacts", artifacts),
         ]);
-        ManifestId::new(domain_hash(Domain::ManifestEnvelope, &content.into()))
+        ManifestId::new(domain_hash(Domain::ManifestEnvelope, &content))
     }
 
     /// Checks that the envelope states the id that its file is named after.

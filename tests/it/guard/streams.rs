@@ -48,7 +48,7 @@ fn reseal(bytes: &str, from: &str, to: &str) -> String {
     )]));
     let whole =
         permit::engine::canonical::Object::of([("identity", identity.into()), ("body", body)]);
-    let hash = domain_hash(Domain::AuditEvent, &whole.into());
+    let hash = domain_hash(Domain::AuditEvent, &whole);
     members.insert(
         "event_hash",
         Value::from(permit::engine::digest::Digest::new(hash).to_string()),

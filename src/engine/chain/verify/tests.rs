@@ -29,10 +29,7 @@ fn chain(length: u64, fork: u64) -> Vec<String> {
         let kind = EventType::ToolExecAllowed;
         events.push(SealedEvent::record(kind, &tip, policy, print, payload).unwrap());
     }
-    events
-        .iter()
-        .map(|event| event.artifact().to_owned())
-        .collect()
+    events.iter().map(SealedEvent::artifact).collect()
 }
 
 fn verdicts(lines: &[String], point: Option<Expectation>) -> (Verdict, Option<u64>) {
