@@ -212,7 +212,7 @@ pub(crate) fn log(session: &Session, args: &LogArgs) -> Result<Outcome, Refusal>
         left = left.saturating_sub(1);
         let line = Line::new(event, commit);
         let goes_on = match session.format {
-            Format::Text => render::print_text(&format!("{}\n", line.text())),
+            Format::Text => render::print_text(&format!("{}\n", line.text()))?,
             Format::Json => {
                 events.push(line);
                 true

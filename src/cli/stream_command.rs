@@ -35,7 +35,10 @@ fn open(session: &Session, args: &StreamOpenArgs) -> Result<Outcome, Refusal> {
         stream.id,
         at.tip.event_hash
     );
-    Ok(point(Outcome::ok("stream.open"), &at).text(line))
+    let see = format!("permit log --stream {}", stream.id);
+    Ok(point(Outcome::ok("stream.open"), &at)
+        .appended(&at.tip, see)
+        .text(line))
 }
 
 /// Opens a stream under a governed commit's policy.

@@ -103,6 +103,11 @@ pub(crate) fn run_use(session: &Session, args: &VerifyArgs) -> Outcome {
     });
     let mut outcome = case.outcome("use", session, report);
     if let Some(at) = used {
+        let see = format!(
+            "permit show {} --stream {}",
+            case.permit.permit_id, at.tip.stream_id
+        );
+        outcome = outcome.appended(&at.tip, see);
         outcome.text.push_str(&format!(
             "used, as event {} of {} records\n",
             at.tip.sequence, at.tip.stream_id
