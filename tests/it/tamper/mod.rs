@@ -2,6 +2,7 @@
 
 mod commits;
 mod files;
+mod links;
 
 use crate::sandbox::Sandbox;
 
