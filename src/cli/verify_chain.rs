@@ -224,8 +224,9 @@ fn in_order(names: Vec<String>) -> Vec<(Option<u64>, String)> {
         .filter(|name| name.ends_with(".audit.json"))
         .map(|name| {
             let digits = name.strip_suffix(".audit.json").unwrap_or_default();
-            let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-            let sequence = plain.then(|| digits.parse().ok()).flatten();
+            // One name a sequence: `01` beside `1` would be two files of one event.
+            let sequence: Option<u64> = digits.parse().ok();
+            let sequence = sequence.filter(|number| number.to_string() == digits);
             (sequence, name)
         })
         .collect();
