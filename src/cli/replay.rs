@@ -60,7 +60,9 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
     let mut findings = Findings::default();
     let mut broken = None;
     let whole = range.permit_id.is_none() && range.from == 0;
+    let mut ids = Vec::with_capacity(chains.len());
     for chain in chains {
+        ids.push(chain.stream_id.clone());
         findings.add(&chain.stream_id, chain.found);
         let fault = if whole {
             chain.verifier.finish().err()
@@ -69,13 +71,24 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
         };
         broken = broken.or(fault.map(|fault| stream::broken(&chain.stream_id, &fault)));
     }
+    let lost = if args.all {
+        stream::lost(session, &ids)
+    } else {
+        Vec::new()
+    };
+    let (lost, reasons): (Vec<_>, Vec<_>) = lost.into_iter().unzip();
+    broken = broken.or(reasons.into_iter().next());
     if range.permit_id.is_some() && findings.replayed == 0 && broken.is_none() {
         broken = Some(Refusal::new(
             Code::NotIssued,
             "no such permit was issued on the stream",
         ));
     }
-    Ok(outcome(session, findings, broken))
+    let mut outcome = outcome(session, findings, broken);
+    if args.all {
+        outcome.set("lost", lost);
+    }
+    Ok(outcome)
 }
 
 /// The governed ref's history, for several threads.

@@ -62,6 +62,28 @@ pub(crate) fn tips(
     Ok(found)
 }
 
+/// The streams that this repository remembers and whose refs are gone: the reason for each.
+///
+/// Memory is never evidence for a yes; where it was deleted, nothing is known to be gone (core.md section 10).
+pub(crate) fn lost(session: &Session, found: &[String]) -> Vec<(String, Refusal)> {
+    let remembered = session.repository.remembered_streams();
+    let gone = remembered
+        .into_iter()
+        .filter(|id| stream_id_fault(id).is_none() && !found.contains(id));
+    gone.map(|id| {
+        let refusal = lost_stream(&id);
+        (id, refusal)
+    })
+    .collect()
+}
+
+fn lost_stream(id: &str) -> Refusal {
+    Refusal::new(
+        Code::StreamLost,
+        format!("the stream `{id}` existed in this repository and its ref is gone"),
+    )
+}
+
 fn check_id(id: &str) -> Result<(), Refusal> {
     stream_id_fault(id).map_or(Ok(()), |what| {
         Err(fault::input(format!("the stream id `{id}` {what}")))
@@ -432,13 +454,7 @@ impl<'r> Stream<'r> {
             ));
         }
         if self.repository.known(&self.id) {
-            return Err(Refusal::new(
-                Code::StreamLost,
-                format!(
-                    "the stream `{}` existed in this repository and its ref is gone",
-                    self.id
-                ),
-            ));
+            return Err(lost_stream(&self.id));
         }
         Ok(())
     }
