@@ -10,6 +10,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::decide::{Place, check_actor, decide};
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
+use super::replay::Replay;
 use super::session::{Act, Governed, Session};
 use super::stream::{Appended, At, Stream};
 use super::{fault, files};
@@ -60,7 +61,8 @@ impl Report {
 
 /// What the stream says of a permit that it issued.
 struct Issuance {
-    /// The commit of the event before the one that issued it.
+    /// The commit of the event that issued it, and of the one before.
+    commit: CommitId,
     before: Option<CommitId>,
     /// How often it was used since.
     uses: u64,
@@ -241,10 +243,7 @@ impl<'s> Case<'s> {
         match &found {
             // A review is judged at the place where the permit was issued, and there is none.
             None if self.permit.review_ref.is_some() => report.skip(&["replay"]),
-            found => {
-                let before = found.as_ref().and_then(|found| found.before);
-                report.check("replay", self.derive_again(before));
-            }
+            found => report.check("replay", self.derive_again(found.as_ref())),
         }
         report.check("decision", validity::permits(&self.permit));
         match found {
@@ -302,15 +301,21 @@ impl<'s> Case<'s> {
         }
         let (commit, detail) = issued?;
         let before = self.stream.parent_of(commit)?;
-        Ok((Issuance { before, uses }, detail))
+        let issuance = Issuance {
+            commit,
+            before,
+            uses,
+        };
+        Ok((issuance, detail))
     }
 
-    /// Decides again and derives the permit from its own place.
-    fn derive_again(&self, before: Option<CommitId>) -> Finding {
+    /// Decides again and derives the permit from its own place, then the event that issued it as `replay` does: under
+    /// the commit that it names.
+    fn derive_again(&self, issued: Option<&Issuance>) -> Finding {
         let governed = self.governed()?;
         let place = Place {
             stream: &self.stream,
-            from: before,
+            from: issued.and_then(|issued| issued.before),
             sequence: self.permit.issued_at_sequence,
             derived: &BTreeMap::new(),
         };
@@ -322,7 +327,13 @@ impl<'s> Case<'s> {
         };
         let tip = validity::derived_from(&self.permit);
         let derived = Permit::derive(&decided.grant, &tip, commit)?;
-        validity::is_derivable(&self.permit, &derived)
+        let detail = validity::is_derivable(&self.permit, &derived)?;
+        if let Some(issued) = issued {
+            let mut replay = Replay::new(self.session, &self.stream)?;
+            self.stream
+                .look_at(issued.commit, |event, before| replay.check(event, before))?;
+        }
+        Ok(detail)
     }
 
     fn outcome(&self, command: &'static str, session: &Session, report: Report) -> Outcome {
