@@ -44,8 +44,8 @@ fn reasons(sandbox: &Sandbox, event: &Value, has_parent: bool) -> Vec<String> {
         &forge::artifact(event),
     );
     let forger = Forger::new(sandbox);
-    let (good, forged) = (sandbox.tip("main"), forger.write(&bytes));
-    forger.point("main", &forged);
+    let (good, newest) = (sandbox.tip("main"), forger.write(&bytes));
+    forger.point("main", &newest);
     let permit = sandbox.permit_file("read");
     fs::write(&permit, event["payload"]["permit"].to_string()).unwrap();
     let request = "requests/read.json";
@@ -68,7 +68,7 @@ fn reasons(sandbox: &Sandbox, event: &Value, has_parent: bool) -> Vec<String> {
         &["replay"],
     ]
     .map(|call| sandbox.reason(call));
-    assert_eq!(sandbox.tip("main"), forged, "nothing was appended");
+    assert_eq!(sandbox.tip("main"), newest, "nothing was appended");
     forger.point("main", &good);
     found.to_vec()
 }

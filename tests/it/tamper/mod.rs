@@ -3,6 +3,7 @@
 mod commits;
 mod files;
 mod links;
+mod parts;
 
 use crate::sandbox::Sandbox;
 
