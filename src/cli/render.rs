@@ -5,7 +5,9 @@
 //! `NO_COLOR`. Text from data is escaped before it reaches a terminal.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 
@@ -127,12 +129,13 @@ fn explain(refusal: &Refusal) -> String {
 /// `IO_ERROR` where they cannot be written.
 pub(crate) fn print_lines<'l>(lines: impl IntoIterator<Item = &'l str>) -> Result<bool, Refusal> {
     const BUFFER: usize = 1 << 16;
-    let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
-    let written = lines
-        .into_iter()
-        .try_for_each(|line| out.write_all(line.as_bytes()))
-        .and_then(|()| out.flush());
-    is_read(written)
+    is_read(standard_output().and_then(|out| {
+        let mut out = io::BufWriter::with_capacity(BUFFER, out);
+        lines
+            .into_iter()
+            .try_for_each(|line| out.write_all(line.as_bytes()))
+            .and_then(|()| out.flush())
+    }))
 }
 
 /// Prints a line for people to standard error.
@@ -151,8 +154,11 @@ pub(crate) fn usage(error: &clap::Error) -> u8 {
 /// # Errors
 /// `IO_ERROR` where it cannot be written.
 pub(crate) fn print_text(text: &str) -> Result<bool, Refusal> {
-    let mut out = anstream::AutoStream::auto(io::stdout()).lock();
-    is_read(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    let colour = anstream::AutoStream::choice(&io::stdout());
+    is_read(
+        standard_output()
+            .and_then(|out| anstream::AutoStream::new(out, colour).write_all(text.as_bytes())),
+    )
 }
 
 fn print_summary(summary: &str) {
@@ -162,8 +168,12 @@ fn print_summary(summary: &str) {
 }
 
 fn print_bytes(bytes: &[u8]) -> Result<bool, Refusal> {
-    let mut out = io::stdout().lock();
-    is_read(out.write_all(bytes).and_then(|()| out.flush()))
+    is_read(standard_output().and_then(|mut out| out.write_all(bytes)))
+}
+
+/// Standard output itself: the library's own handle takes one that is not open for writing for one that is.
+fn standard_output() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
 }
 
 /// Tells whether somebody still reads standard output; a closed pipe is no failure.

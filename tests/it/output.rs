@@ -59,6 +59,40 @@ fn a_result_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
+fn an_output_that_is_not_open_for_writing_is_an_error() {
+    let sandbox = Sandbox::chain();
+    for call in [
+        &["status"][..],
+        &["log"],
+        &["man"],
+        &["checkpoint", "--format", "json"],
+    ] {
+        let mut command = sandbox.permit_command(call);
+        let run = sandbox.finish(
+            command
+                .stdout(File::open("/dev/null").unwrap())
+                .output()
+                .unwrap(),
+        );
+        assert_eq!(run.exit, 1, "{call:?}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("error[IO_ERROR]"),
+            "{call:?}: {}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn an_export_goes_into_a_pipe_too() {
+    let sandbox = Sandbox::chain();
+    let run = |to: &str| sandbox.run(&["stream", "export", "main", "--jsonl", to]);
+    let (named, plain) = (run("/dev/stdout"), run("-"));
+    assert_eq!((named.exit, plain.exit), (0, 0), "{}", named.stderr);
+    assert!(named.stdout.starts_with(&plain.stdout));
+}
+
+#[test]
 fn a_refusal_that_cannot_be_written_is_told_beside_the_error() {
     let sandbox = Sandbox::chain();
     let call = [
