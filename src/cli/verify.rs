@@ -134,6 +134,20 @@ fn unread(command: &'static str, refusal: Refusal) -> Outcome {
 
 impl<'s> Case<'s> {
     fn read(session: &'s Session, args: &VerifyArgs) -> Result<Self, Refusal> {
+        let inputs = [
+            Some(&args.permit),
+            Some(&args.request),
+            args.checkpoint.as_ref(),
+        ];
+        let piped = inputs
+            .into_iter()
+            .flatten()
+            .filter(|path| path.as_os_str() == "-");
+        if piped.count() > 1 {
+            return Err(fault::input(
+                "standard input can be read once, for one file",
+            ));
+        }
         let permit = Permit::parse(&files::read(&args.permit, MAX_REQUEST)?)?;
         let request = Request::parse(&files::read(&args.request, MAX_REQUEST)?)?;
         let checkpoint = args

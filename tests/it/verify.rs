@@ -527,4 +527,12 @@ fn standard_input_is_a_file_too() {
     assert_eq!(run.exit, 0);
     let run = sandbox.run_with(&["issue", "--request", "-"], &request);
     assert_eq!(run.exit, 0);
+    let call = ["verify", "-", "--request", "-", "--format", "json"];
+    let run = sandbox.run_with(&call, &permit);
+    let found: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (&found["reason"], run.exit),
+        (&json!("INVALID_INPUT"), 7),
+        "it can be read once"
+    );
 }

@@ -131,7 +131,7 @@ fn earlier(stream: &Stream<'_>, at: &At, record: &Record) -> Result<Option<Earli
         Ok(ControlFlow::Continue(()))
     })?;
     verifier
-        .finish_part()
+        .finish_walk(found.is_none())
         .map_err(|fault| stream.broken(&fault))?;
     Ok(found)
 }
