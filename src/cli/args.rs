@@ -191,7 +191,7 @@ pub(crate) struct IssueArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) execution_request: Option<String>,
     /// Append all of a batch or nothing
-    #[arg(long, requires = "batch")]
+    #[arg(long, requires = "batch", conflicts_with_all = ["request", "execution_request"])]
     pub(crate) atomic: bool,
     /// The stream
     #[arg(long, value_name = "ID", default_value = "main")]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::args::{Format, IssueArgs};
 use super::decide::{Decided, Place, Undecided, check_actor, decide};
 use super::issue::{begin, issued, pending};
-use super::outcome::Outcome;
+use super::outcome::{Durable, Outcome};
 use super::progress::Progress;
 use super::session::{Governed, Session};
 use super::stream::{At, Sink, Stream};
@@ -42,7 +42,18 @@ struct Answer {
     refusal: Option<Refusal>,
 }
 
-pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusal> {
+/// Issues a batch; however it ends, the last line is the summary.
+pub(crate) fn run(session: &Session, args: &IssueArgs) -> Outcome {
+    let mut tally = Tally::default();
+    let ended = issue_all(session, args, &mut tally);
+    summary(session, &tally, ended.err())
+}
+
+/// Issues group after group.
+///
+/// # Errors
+/// What ends the batch: with `--atomic` a line that is not decided, else nothing that concerns one line alone.
+fn issue_all(session: &Session, args: &IssueArgs, tally: &mut Tally) -> Result<(), Refusal> {
     let path = args
         .batch
         .as_deref()
@@ -57,7 +68,6 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     };
     let mut lines = files::Lines::new(files::open(path)?, MAX_REQUEST);
     let progress = Progress::new("issuing", None);
-    let mut tally = Tally::default();
     let mut group: Vec<Vec<u8>> = Vec::new();
     let (mut bytes, mut line) = (0_usize, Vec::new());
     while lines
@@ -69,13 +79,12 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
         group.push(line.clone());
         let full = group.len() >= MOST || bytes >= MOST_BYTES || !lines.is_ready();
         if full && !args.atomic {
-            batch.issue(&group, &mut tally)?;
+            batch.issue(&group, tally)?;
             group.clear();
             bytes = 0;
         }
     }
-    batch.issue(&group, &mut tally)?;
-    Ok(summary(session, &tally))
+    batch.issue(&group, tally)
 }
 
 struct Batch<'s> {
@@ -93,13 +102,24 @@ impl Batch<'_> {
         }
         let appended = self
             .stream
-            .append_each(|before, sink| self.derive(group, before, sink))?;
+            .append_each(|before, sink| self.derive(group, before, sink))
+            .inspect_err(|_| tally.note_refused(group.len()))?;
         let answers = appended.derived;
-        render::print_lines(answers.iter().map(|answer| answer.result.as_str()));
+        let printed = render::print_lines(answers.iter().map(|answer| answer.result.as_str()));
+        let issued = answers.iter().filter(|answer| answer.issued).count();
         for answer in answers {
             tally.count(answer);
         }
-        Ok(())
+        match printed {
+            // Who stopped reading still wanted the rest to be issued.
+            Ok(_) => Ok(()),
+            Err(refusal) if issued == 0 => Err(refusal),
+            Err(refusal) => {
+                let see = format!("permit log --stream {}", self.stream.id);
+                let durable = Durable::newest(&appended.at.tip, see);
+                Err(render::still(refusal, Some(&durable)))
+            }
+        }
     }
 
     /// Decides about every line of a group and derives its events, each on the one before it.
@@ -113,7 +133,7 @@ impl Batch<'_> {
         let mut opening = opening.into_iter();
         let mut answers = Vec::with_capacity(group.len());
         let mut derived = BTreeMap::new();
-        for line in group {
+        for (number, line) in (1_u64..).zip(group) {
             let place = Place {
                 stream: self.stream,
                 from: before.map(|at| at.commit),
@@ -141,7 +161,7 @@ impl Batch<'_> {
                 Err(undecided)
                     if self.args.atomic && undecided.refusal.class() != Class::Refused =>
                 {
-                    return Err(undecided.refusal);
+                    return Err(of_line(number, undecided.refusal));
                 }
                 Err(undecided) => pending(undecided),
             };
@@ -170,7 +190,25 @@ impl Answer {
     }
 }
 
+/// Names the line that ended a batch which is appended whole or not at all.
+fn of_line(number: u64, refusal: Refusal) -> Refusal {
+    Refusal {
+        message: format!(
+            "nothing of the batch is appended, for line {number}: {}",
+            refusal.message
+        ),
+        ..refusal
+    }
+    .detail("line", number.to_string())
+}
+
 impl Tally {
+    /// Counts lines that were read and got nothing, since their batch ended.
+    fn note_refused(&mut self, lines: usize) {
+        let lines = u64::try_from(lines).unwrap_or(u64::MAX);
+        self.refused = self.refused.saturating_add(lines);
+    }
+
     fn count(&mut self, answer: Answer) {
         if answer.issued {
             self.issued = self.issued.saturating_add(1);
@@ -183,13 +221,14 @@ impl Tally {
     }
 }
 
-fn summary(session: &Session, tally: &Tally) -> Outcome {
+/// The summary: what ended the batch, else the first line that is not well, gives the reason.
+fn summary(session: &Session, tally: &Tally, ended: Option<Refusal>) -> Outcome {
     let mut outcome = Outcome::ok("issue.batch")
         .field("issued", tally.issued)
         .field("refused", tally.refused)
         .field("governed_ref", session.governed_ref());
-    if let Some(refusal) = &tally.first {
-        outcome.refuse(refusal.clone());
+    if let Some(refusal) = ended.or_else(|| tally.first.clone()) {
+        outcome.refuse(refusal);
     }
     if session.format == Format::Text {
         outcome.text = format!("{}\n", outcome.to_json());

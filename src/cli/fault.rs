@@ -46,6 +46,16 @@ pub(crate) fn input(message: impl Into<String>) -> Refusal {
     Refusal::new(Code::InvalidInput, message)
 }
 
+/// Refuses a range of events that ends before it begins: nothing in it would pass for all of it.
+pub(crate) fn check_range(from: u64, to: u64) -> Result<(), Refusal> {
+    if from > to {
+        return Err(input(format!(
+            "the range from {from} to {to} holds no event"
+        )));
+    }
+    Ok(())
+}
+
 /// Makes a refusal about a governed file, for a path that is a symlink, a submodule, a folder or too large.
 pub(crate) fn governed(code: Code) -> impl Fn(git::Error) -> Refusal {
     move |error| match error {

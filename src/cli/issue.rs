@@ -24,7 +24,7 @@ pub(crate) const COMMAND: &str = "issue";
 pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusal> {
     session.allow(Act::Supervise)?;
     if args.batch.is_some() {
-        return super::batch::run(session, args);
+        return Ok(super::batch::run(session, args));
     }
     let case = Case::read(session, args)?;
     let (governed, request) = (&case.governed, &case.request);
@@ -179,7 +179,14 @@ pub(super) fn issued(permit: &Permit, mapping: &Mapping, at: &At) -> Outcome {
         .field("mapping", mapping)
         .field("sequence", permit.issued_at_sequence)
         .field("event_hash", at.tip.event_hash)
-        .field("commit", at.commit.to_string());
+        .field("commit", at.commit.to_string())
+        .appended(
+            &at.tip,
+            format!(
+                "permit show {} --stream {}",
+                permit.permit_id, permit.stream_id
+            ),
+        );
     if permit.decision == Effect::Block {
         outcome.refuse(denied(mapping));
     }

@@ -5,6 +5,7 @@ use std::mem;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::engine::chain::Tip;
 use crate::engine::code::{Code, Refusal};
 
 /// The result of a command: one reason, named fields for machines, text for people.
@@ -30,6 +31,27 @@ pub(crate) struct Outcome {
     pub(crate) warnings: Vec<String>,
     /// The exit status where it is not the reason's class (`permit exec`).
     pub(crate) exit: Option<u8>,
+    /// What stands, whether this result reaches its reader or not.
+    pub(crate) durable: Option<Durable>,
+}
+
+/// What a command made durable before its result is printed.
+#[derive(Debug)]
+pub(crate) struct Durable {
+    /// What was done, as a sentence.
+    pub(crate) what: String,
+    /// The command that shows it.
+    pub(crate) see: String,
+}
+
+impl Durable {
+    /// The newest event of a stream, and the command that shows it.
+    pub(crate) fn newest(tip: &Tip, see: impl Into<String>) -> Self {
+        Self {
+            what: format!("event {} of `{}` is appended", tip.sequence, tip.stream_id),
+            see: see.into(),
+        }
+    }
 }
 
 impl Outcome {
@@ -46,6 +68,7 @@ impl Outcome {
             raw: None,
             warnings: Vec::new(),
             exit: None,
+            durable: None,
         }
     }
 
@@ -97,6 +120,12 @@ impl Outcome {
     /// Sets what to do next.
     pub(crate) fn next(mut self, step: impl Into<String>) -> Self {
         self.next_step = Some(step.into());
+        self
+    }
+
+    /// Sets what is durable before the result is printed: the newest event of a stream, and the command that shows it.
+    pub(crate) fn appended(mut self, tip: &Tip, see: impl Into<String>) -> Self {
+        self.durable = Some(Durable::newest(tip, see));
         self
     }
 

@@ -1,16 +1,19 @@
 //! The only printing: an [`Outcome`] to standard output, standard error and the exit code.
 //!
-//! Results go to standard output, everything about them to standard error. A closed pipe ends quietly. Colour only on
-//! a terminal and never with `NO_COLOR`. Text from data is escaped before it reaches a terminal.
+//! Results go to standard output, everything about them to standard error. A closed pipe ends quietly; a result that
+//! cannot be written for another reason is an `IO_ERROR`, whatever was decided. Colour only on a terminal and never with
+//! `NO_COLOR`. Text from data is escaped before it reaches a terminal.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 
 use super::args::Format;
-use super::outcome::Outcome;
-use crate::engine::code::{Class, Refusal};
+use super::outcome::{Durable, Outcome};
+use crate::engine::code::{Class, Code, Refusal};
 
 /// Good news.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -45,30 +48,57 @@ pub(crate) fn render(outcome: &Outcome, format: Format) -> u8 {
     let exit = outcome
         .exit
         .unwrap_or_else(|| outcome.code.class().exit_code());
-    match &outcome.raw {
-        Some(bytes) => {
-            print_bytes(bytes);
-            if io::stdout().is_terminal() && bytes.last().is_some_and(|last| *last != b'\n') {
-                print_bytes(b"\n");
-            }
-        }
-        None => match format {
-            Format::Json => print_bytes(format!("{}\n", outcome.to_json()).as_bytes()),
-            Format::Text => {
-                let _ = print_text(&outcome.text);
-                print_summary(&outcome.summary);
-            }
-        },
+    let unprinted = print(outcome, format).err();
+    if let (None, Format::Text) = (&outcome.raw, format) {
+        print_summary(&outcome.summary);
     }
     for warning in &outcome.warnings {
         note(&format!("{}: {}", paint(WARN, "warning"), safe(warning)));
     }
-    if let (Format::Text, Some(refusal)) = (format, &outcome.refusal) {
+    // What JSON could not say is said here.
+    if let Some(refusal) = &outcome.refusal
+        && (format == Format::Text || unprinted.is_some())
+    {
         note(&explain(refusal));
     } else if let (Format::Text, Some(step)) = (format, &outcome.next_step) {
         note(&format!("{}: {}", paint(DIM, "next"), safe(step)));
     }
-    exit
+    let Some(refusal) = unprinted else {
+        return exit;
+    };
+    if outcome.code != Code::IoError {
+        note(&explain(&still(refusal, outcome.durable.as_ref())));
+    }
+    Code::IoError.class().exit_code()
+}
+
+/// Prints the result itself to standard output; false where nobody reads any more.
+fn print(outcome: &Outcome, format: Format) -> Result<bool, Refusal> {
+    match (&outcome.raw, format) {
+        (Some(bytes), _) => {
+            let unended = bytes.last().is_some_and(|last| *last != b'\n');
+            let end: &[u8] = if unended && io::stdout().is_terminal() {
+                b"\n"
+            } else {
+                b""
+            };
+            print_bytes(&[bytes, end].concat())
+        }
+        (None, Format::Json) => print_bytes(format!("{}\n", outcome.to_json()).as_bytes()),
+        (None, Format::Text) => print_text(&outcome.text),
+    }
+}
+
+/// Says what stands although its result cannot be printed, and how to see it.
+pub(crate) fn still(unprinted: Refusal, durable: Option<&Durable>) -> Refusal {
+    match durable {
+        None => unprinted,
+        Some(Durable { what, see }) => Refusal {
+            message: format!("{what}, and {}", unprinted.message),
+            ..unprinted
+        }
+        .next(format!("do not run it again; see what stands with `{see}`")),
+    }
 }
 
 /// The three fixed parts of an error: what happened, what was found, what to do.
@@ -94,14 +124,18 @@ fn explain(refusal: &Refusal) -> String {
 
 /// Prints lines of a result that comes line by line, each with its end, and hands them to whoever reads; tells whether
 /// somebody still does.
-pub(crate) fn print_lines<'l>(lines: impl IntoIterator<Item = &'l str>) -> bool {
+///
+/// # Errors
+/// `IO_ERROR` where they cannot be written.
+pub(crate) fn print_lines<'l>(lines: impl IntoIterator<Item = &'l str>) -> Result<bool, Refusal> {
     const BUFFER: usize = 1 << 16;
-    let mut out = io::BufWriter::with_capacity(BUFFER, io::stdout().lock());
-    lines
-        .into_iter()
-        .try_for_each(|line| out.write_all(line.as_bytes()))
-        .and_then(|()| out.flush())
-        .is_ok()
+    is_read(standard_output().and_then(|out| {
+        let mut out = io::BufWriter::with_capacity(BUFFER, out);
+        lines
+            .into_iter()
+            .try_for_each(|line| out.write_all(line.as_bytes()))
+            .and_then(|()| out.flush())
+    }))
 }
 
 /// Prints a line for people to standard error.
@@ -116,11 +150,15 @@ pub(crate) fn usage(error: &clap::Error) -> u8 {
 }
 
 /// Prints text with styles to standard output; tells whether somebody still reads.
-pub(crate) fn print_text(text: &str) -> bool {
-    let mut out = anstream::AutoStream::auto(io::stdout()).lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_ok()
+///
+/// # Errors
+/// `IO_ERROR` where it cannot be written.
+pub(crate) fn print_text(text: &str) -> Result<bool, Refusal> {
+    let colour = anstream::AutoStream::choice(&io::stdout());
+    is_read(
+        standard_output()
+            .and_then(|out| anstream::AutoStream::new(out, colour).write_all(text.as_bytes())),
+    )
 }
 
 fn print_summary(summary: &str) {
@@ -129,7 +167,24 @@ fn print_summary(summary: &str) {
     }
 }
 
-fn print_bytes(bytes: &[u8]) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+fn print_bytes(bytes: &[u8]) -> Result<bool, Refusal> {
+    is_read(standard_output().and_then(|mut out| out.write_all(bytes)))
+}
+
+/// Standard output itself: the library's own handle takes one that is not open for writing for one that is.
+fn standard_output() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Tells whether somebody still reads standard output; a closed pipe is no failure.
+fn is_read(written: io::Result<()>) -> Result<bool, Refusal> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Refusal::new(
+            Code::IoError,
+            format!("the result cannot be written to standard output: {error}"),
+        )
+        .next("make room where standard output goes, then run it again")),
+    }
 }

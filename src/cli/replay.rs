@@ -43,6 +43,7 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
         from: args.from.unwrap_or(0),
         to: args.to.unwrap_or(u64::MAX),
     };
+    fault::check_range(range.from, range.to)?;
     let only = (!args.all).then_some(args.stream.as_str());
     let mut chains: Vec<Chain<Findings>> = stream::tips(session, only)?
         .into_iter()
@@ -59,23 +60,34 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
     })?;
     let mut findings = Findings::default();
     let mut broken = None;
-    let whole = range.permit_id.is_none() && range.from == 0;
+    let mut ids = Vec::with_capacity(chains.len());
     for chain in chains {
+        ids.push(chain.stream_id.clone());
+        // A walk that did not end at what it looked for came to the first event.
+        let ended = range.permit_id.is_some() && chain.found.replayed > 0;
+        let whole = range.from == 0 && !ended;
         findings.add(&chain.stream_id, chain.found);
-        let fault = if whole {
-            chain.verifier.finish().err()
-        } else {
-            chain.verifier.finish_part().err()
-        };
+        let fault = chain.verifier.finish_walk(whole).err();
         broken = broken.or(fault.map(|fault| stream::broken(&chain.stream_id, &fault)));
     }
+    let lost = if args.all {
+        stream::lost(session, &ids)
+    } else {
+        Vec::new()
+    };
+    let (lost, reasons): (Vec<_>, Vec<_>) = lost.into_iter().unzip();
+    broken = broken.or(reasons.into_iter().next());
     if range.permit_id.is_some() && findings.replayed == 0 && broken.is_none() {
         broken = Some(Refusal::new(
             Code::NotIssued,
-            "no such permit was issued on the stream",
+            "no such permit was issued on the stream, or not in the range",
         ));
     }
-    Ok(outcome(session, findings, broken))
+    let mut outcome = outcome(session, findings, broken);
+    if args.all {
+        outcome.set("lost", lost);
+    }
+    Ok(outcome)
 }
 
 /// The governed ref's history, for several threads.
@@ -137,10 +149,10 @@ impl<'s> Replay<'s> {
         event: &Event<'_>,
         found: &EventBytes<'_>,
     ) -> Result<ControlFlow<()>, Refusal> {
-        let wanted = match range.permit_id {
-            Some(id) => event.event_id == id.to_string(),
-            None => (range.from..=range.to).contains(&event.sequence),
-        };
+        let named = range
+            .permit_id
+            .is_none_or(|id| event.event_id == id.to_string());
+        let wanted = named && (range.from..=range.to).contains(&event.sequence);
         let wanted = wanted && event.kind() == Some(EventType::PermitIssued);
         if wanted {
             self.findings.replayed = self.findings.replayed.saturating_add(1);

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use super::args::SimulateArgs;
+use super::fault;
 use super::outcome::Outcome;
 use super::render::{GOOD, WARN, paint, safe};
 use super::session::Session;
@@ -38,6 +39,7 @@ pub(crate) fn run(session: &Session, args: &SimulateArgs) -> Result<Outcome, Ref
     let policy = session.read_policy(&snapshot)?;
     let stream = Stream::new(session, &args.stream)?;
     let (from, to) = (args.from.unwrap_or(0), args.to.unwrap_or(u64::MAX));
+    fault::check_range(from, to)?;
     let (mut compared, mut changed) = (0_u64, Vec::new());
     let verifier = stream.walk(stream.existing_tip()?.commit, None, |event, _| {
         if (from..=to).contains(&event.sequence) && event.kind() == Some(EventType::PermitIssued) {
@@ -51,7 +53,7 @@ pub(crate) fn run(session: &Session, args: &SimulateArgs) -> Result<Outcome, Ref
         })
     })?;
     verifier
-        .finish_part()
+        .finish_walk(from == 0)
         .map_err(|fault| stream.broken(&fault))?;
     changed.reverse();
     let mut outcome = Outcome::ok("simulate")

@@ -176,8 +176,9 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<Outcome, Refusa
             ControlFlow::Continue(())
         })
     })?;
+    // What was not found may have been cut off.
     verifier
-        .finish_part()
+        .finish_walk(permit.is_null())
         .map_err(|fault| stream.broken(&fault))?;
     if permit.is_null() {
         return Err(Refusal::new(
@@ -205,20 +206,23 @@ pub(crate) fn log(session: &Session, args: &LogArgs) -> Result<Outcome, Refusal>
     let at = stream.existing_tip()?;
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut events = Vec::new();
+    let mut whole = true;
     let verifier = stream.walk(at.commit, None, |event, commit| {
         if left == 0 {
+            whole = false;
             return Ok(ControlFlow::Break(()));
         }
         left = left.saturating_sub(1);
         let line = Line::new(event, commit);
         let goes_on = match session.format {
-            Format::Text => render::print_text(&format!("{}\n", line.text())),
+            Format::Text => render::print_text(&format!("{}\n", line.text()))?,
             Format::Json => {
                 events.push(line);
                 true
             }
         };
-        Ok(if goes_on && left > 0 {
+        whole = goes_on && left > 0;
+        Ok(if whole {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
@@ -227,7 +231,7 @@ pub(crate) fn log(session: &Session, args: &LogArgs) -> Result<Outcome, Refusal>
     let mut outcome = Outcome::ok("log")
         .field("stream_id", &stream.id)
         .field("events", events);
-    if let Err(fault) = verifier.finish_part() {
+    if let Err(fault) = verifier.finish_walk(whole) {
         outcome.refuse(stream.broken(&fault));
     }
     Ok(outcome)

@@ -62,6 +62,28 @@ pub(crate) fn tips(
     Ok(found)
 }
 
+/// The streams that this repository remembers and whose refs are gone: the reason for each.
+///
+/// Memory is never evidence for a yes; where it was deleted, nothing is known to be gone (core.md section 10).
+pub(crate) fn lost(session: &Session, found: &[String]) -> Vec<(String, Refusal)> {
+    let remembered = session.repository.remembered_streams();
+    let gone = remembered
+        .into_iter()
+        .filter(|id| stream_id_fault(id).is_none() && !found.contains(id));
+    gone.map(|id| {
+        let refusal = lost_stream(&id);
+        (id, refusal)
+    })
+    .collect()
+}
+
+fn lost_stream(id: &str) -> Refusal {
+    Refusal::new(
+        Code::StreamLost,
+        format!("the stream `{id}` existed in this repository and its ref is gone"),
+    )
+}
+
 fn check_id(id: &str) -> Result<(), Refusal> {
     stream_id_fault(id).map_or(Ok(()), |what| {
         Err(fault::input(format!("the stream id `{id}` {what}")))
@@ -155,50 +177,49 @@ impl<'r> Stream<'r> {
         self.read_at(commit).map(Some)
     }
 
-    /// The event of a commit as a tip, whether the ref is there or not. Checks that event and no other.
+    /// The event of a commit as a tip, whether the ref is there or not. Checks that event, the one that it links to, and
+    /// no other.
     pub(crate) fn read_at(&self, commit: CommitId) -> Result<At, Refusal> {
+        let mut verifier = Verifier::new(Order::Backward, Some(&self.id), None);
+        let mut goes_back = false;
+        self.walk_on(commit, &mut verifier, |event, found| {
+            goes_back = event.sequence == 0 || found.id() != commit;
+            Ok(if goes_back {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        let tip = verifier.tip();
+        verifier
+            .finish_part()
+            .map_err(|fault| self.broken(&fault))?;
+        match tip {
+            Some(tip) if goes_back => Ok(At { commit, tip }),
+            Some(Tip { sequence, .. }) => {
+                let what = format!("it starts at sequence {sequence}");
+                Err(self.chain(Verdict::Truncated, &what))
+            }
+            None => Err(self.chain(Verdict::Truncated, "it is empty")),
+        }
+    }
+
+    /// Reads the event of a commit and shows it with the commit before it; checks their form and nothing else.
+    ///
+    /// # Errors
+    /// `OBJECT_MISSING`, `CHAIN_MALFORMED`, and whatever the visitor refuses.
+    pub(crate) fn look_at<T>(
+        &self,
+        commit: CommitId,
+        visit: impl FnOnce(&Event<'_>, Option<CommitId>) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let found = self
             .reference
             .read_event(commit)
             .map_err(|f| self.unreadable(commit, &f))?;
         let event = Event::read_commit(found.message(), found.time(), found.parent().is_some())
             .map_err(|what| self.chain(Verdict::Malformed, &what))?;
-        if !event.hash_fits() {
-            return Err(self.chain(
-                Verdict::Tampered,
-                &format!("event {} does not match its recorded hash", event.sequence),
-            ));
-        }
-        let tip = event.tip();
-        if tip.stream_id != self.id {
-            let what = format!("its newest event belongs to the stream `{}`", tip.stream_id);
-            return Err(self.chain(Verdict::Tampered, &what));
-        }
-        self.check_parent(&event, found.parent())?;
-        Ok(At { commit, tip })
-    }
-
-    /// Checks that an event links to the one in its parent commit; only the first has none.
-    fn check_parent(&self, event: &Event<'_>, parent: Option<CommitId>) -> Result<(), Refusal> {
-        let Some(parent) = parent else {
-            if event.sequence == 0 {
-                return Ok(());
-            }
-            let what = format!("it starts at sequence {}", event.sequence);
-            return Err(self.chain(Verdict::Truncated, &what));
-        };
-        let found = self
-            .reference
-            .read_event(parent)
-            .map_err(|f| self.unreadable(parent, &f))?;
-        let before = Event::read_commit(found.message(), found.time(), found.parent().is_some())
-            .map_err(|what| self.chain(Verdict::Malformed, &what))?;
-        let follows = before.sequence.checked_add(1) == Some(event.sequence);
-        if follows && event.prev.hash() == Some(before.computed_hash) {
-            return Ok(());
-        }
-        let what = format!("event {} does not link to the event before", event.sequence);
-        Err(self.chain(Verdict::Tampered, &what))
+        visit(&event, found.parent())
     }
 
     /// The full name of the ref.
@@ -433,13 +454,7 @@ impl<'r> Stream<'r> {
             ));
         }
         if self.repository.known(&self.id) {
-            return Err(Refusal::new(
-                Code::StreamLost,
-                format!(
-                    "the stream `{}` existed in this repository and its ref is gone",
-                    self.id
-                ),
-            ));
+            return Err(lost_stream(&self.id));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `permit stream open|list|export`.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -35,7 +35,10 @@ fn open(session: &Session, args: &StreamOpenArgs) -> Result<Outcome, Refusal> {
         stream.id,
         at.tip.event_hash
     );
-    Ok(point(Outcome::ok("stream.open"), &at).text(line))
+    let see = format!("permit log --stream {}", stream.id);
+    Ok(point(Outcome::ok("stream.open"), &at)
+        .appended(&at.tip, see)
+        .text(line))
 }
 
 /// Opens a stream under a governed commit's policy.
@@ -108,7 +111,11 @@ fn export(session: &Session, args: &StreamExportArgs) -> Result<Outcome, Refusal
         write_lines(&stream, &commits, &mut file, path)?;
         file.into_inner()
             .map_err(std::io::IntoInnerError::into_error)
-            .and_then(|file| file.sync_all())
+            .and_then(|file| match file.sync_all() {
+                // A pipe keeps nothing.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+                flushed => flushed,
+            })
             .map_err(|error| fault::io(path, &error))?;
         return Ok(outcome.text(format!("{count} events written to {}\n", path.display())));
     }

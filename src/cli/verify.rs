@@ -10,6 +10,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::decide::{Place, check_actor, decide};
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
+use super::replay::Replay;
 use super::session::{Act, Governed, Session};
 use super::stream::{Appended, At, Stream};
 use super::{fault, files};
@@ -60,7 +61,8 @@ impl Report {
 
 /// What the stream says of a permit that it issued.
 struct Issuance {
-    /// The commit of the event before the one that issued it.
+    /// The commit of the event that issued it, and of the one before.
+    commit: CommitId,
     before: Option<CommitId>,
     /// How often it was used since.
     uses: u64,
@@ -103,6 +105,11 @@ pub(crate) fn run_use(session: &Session, args: &VerifyArgs) -> Outcome {
     });
     let mut outcome = case.outcome("use", session, report);
     if let Some(at) = used {
+        let see = format!(
+            "permit show {} --stream {}",
+            case.permit.permit_id, at.tip.stream_id
+        );
+        outcome = outcome.appended(&at.tip, see);
         outcome.text.push_str(&format!(
             "used, as event {} of {} records\n",
             at.tip.sequence, at.tip.stream_id
@@ -127,6 +134,20 @@ fn unread(command: &'static str, refusal: Refusal) -> Outcome {
 
 impl<'s> Case<'s> {
     fn read(session: &'s Session, args: &VerifyArgs) -> Result<Self, Refusal> {
+        let inputs = [
+            Some(&args.permit),
+            Some(&args.request),
+            args.checkpoint.as_ref(),
+        ];
+        let piped = inputs
+            .into_iter()
+            .flatten()
+            .filter(|path| path.as_os_str() == "-");
+        if piped.count() > 1 {
+            return Err(fault::input(
+                "standard input can be read once, for one file",
+            ));
+        }
         let permit = Permit::parse(&files::read(&args.permit, MAX_REQUEST)?)?;
         let request = Request::parse(&files::read(&args.request, MAX_REQUEST)?)?;
         let checkpoint = args
@@ -236,10 +257,7 @@ impl<'s> Case<'s> {
         match &found {
             // A review is judged at the place where the permit was issued, and there is none.
             None if self.permit.review_ref.is_some() => report.skip(&["replay"]),
-            found => {
-                let before = found.as_ref().and_then(|found| found.before);
-                report.check("replay", self.derive_again(before));
-            }
+            found => report.check("replay", self.derive_again(found.as_ref())),
         }
         report.check("decision", validity::permits(&self.permit));
         match found {
@@ -297,15 +315,21 @@ impl<'s> Case<'s> {
         }
         let (commit, detail) = issued?;
         let before = self.stream.parent_of(commit)?;
-        Ok((Issuance { before, uses }, detail))
+        let issuance = Issuance {
+            commit,
+            before,
+            uses,
+        };
+        Ok((issuance, detail))
     }
 
-    /// Decides again and derives the permit from its own place.
-    fn derive_again(&self, before: Option<CommitId>) -> Finding {
+    /// Decides again and derives the permit from its own place, then the event that issued it as `replay` does: under
+    /// the commit that it names.
+    fn derive_again(&self, issued: Option<&Issuance>) -> Finding {
         let governed = self.governed()?;
         let place = Place {
             stream: &self.stream,
-            from: before,
+            from: issued.and_then(|issued| issued.before),
             sequence: self.permit.issued_at_sequence,
             derived: &BTreeMap::new(),
         };
@@ -317,7 +341,13 @@ impl<'s> Case<'s> {
         };
         let tip = validity::derived_from(&self.permit);
         let derived = Permit::derive(&decided.grant, &tip, commit)?;
-        validity::is_derivable(&self.permit, &derived)
+        let detail = validity::is_derivable(&self.permit, &derived)?;
+        if let Some(issued) = issued {
+            let mut replay = Replay::new(self.session, &self.stream)?;
+            self.stream
+                .look_at(issued.commit, |event, before| replay.check(event, before))?;
+        }
+        Ok(detail)
     }
 
     fn outcome(&self, command: &'static str, session: &Session, report: Report) -> Outcome {

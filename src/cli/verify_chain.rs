@@ -41,7 +41,10 @@ enum Source<'a> {
 pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<Outcome, Refusal> {
     let (expectation, stream) = expectation(args)?;
     if args.all {
-        return Ok(all(verify_refs(needed(session)?, None, None)?));
+        let session = needed(session)?;
+        let findings = verify_refs(session, None, None)?;
+        let found: Vec<_> = findings.iter().map(|one| one.stream_id.clone()).collect();
+        return Ok(all(findings, stream::lost(session, &found)));
     }
     let source = match (&args.jsonl, &args.dir, &args.tree) {
         (Some(path), _, _) => Source::Lines(path),
@@ -224,8 +227,9 @@ fn in_order(names: Vec<String>) -> Vec<(Option<u64>, String)> {
         .filter(|name| name.ends_with(".audit.json"))
         .map(|name| {
             let digits = name.strip_suffix(".audit.json").unwrap_or_default();
-            let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-            let sequence = plain.then(|| digits.parse().ok()).flatten();
+            // One name a sequence: `01` beside `1` would be two files of one event.
+            let sequence: Option<u64> = digits.parse().ok();
+            let sequence = sequence.filter(|number| number.to_string() == digits);
             (sequence, name)
         })
         .collect();
@@ -330,14 +334,20 @@ fn one(finding: &Finding) -> Outcome {
     outcome
 }
 
-fn all(findings: Vec<Finding>) -> Outcome {
+fn all(findings: Vec<Finding>, lost: Vec<(String, Refusal)>) -> Outcome {
     let first = findings.iter().find(|finding| finding.fault.is_some());
     let verdict = first.map_or(Verdict::Valid, |finding| finding.verdict);
     let events = findings
         .iter()
         .fold(0_u64, |sum, finding| sum.saturating_add(finding.events));
+    let mut text: String = findings.iter().map(Finding::text).collect();
+    for (id, _) in &lost {
+        text.push_str(&format!("{} {id}\n", paint(BAD, "LOST")));
+    }
+    let (names, reasons): (Vec<_>, Vec<_>) = lost.into_iter().unzip();
     let mut outcome = Outcome::ok("verify-chain")
-        .text(findings.iter().map(Finding::text).collect::<String>())
+        .text(text)
+        .field("lost", names)
         .field("verdict", verdict)
         .field("events", events);
     if let Some((finding, refusal)) = first.and_then(|f| Some((f, f.refusal()?))) {
@@ -345,6 +355,8 @@ fn all(findings: Vec<Finding>) -> Outcome {
             message: format!("stream `{}`, {}", finding.stream_id, refusal.message),
             ..refusal
         });
+    } else if let Some(refusal) = reasons.into_iter().next() {
+        outcome.refuse(refusal);
     }
     outcome.field("streams", findings)
 }

@@ -26,14 +26,16 @@ impl<'a> Recorded<'a> {
         let missing = |key: &str| Fault::new(format!("$.{key}"), "missing field");
         let commit = event.governed_commit;
         let governed_commit = commit.ok_or_else(|| missing("governed_commit"))?;
-        let governed_commit = governed_commit.trim_matches('"').parse();
+        let governed_commit = governed_commit.trim_matches('"').parse().ok();
+        // Git's null id is the name of no object.
+        let governed_commit = governed_commit.filter(|id| *id != CommitSha::new([0; 20]));
         let request = event.request.ok_or_else(|| missing("request"))?;
         let request = parse(request.as_bytes())
             .and_then(|request| Request::read(&request))
             .map_err(|fault| fault.within_member("request"))?;
         Ok(Self {
             governed_commit: governed_commit
-                .map_err(|_| Fault::new("$.governed_commit", "is not a commit id"))?,
+                .ok_or_else(|| Fault::new("$.governed_commit", "is not a commit id"))?,
             request,
             mapping: None,
         })

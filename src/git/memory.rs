@@ -49,6 +49,18 @@ impl Repository {
         self.remembers(HERE, stream_id)
     }
 
+    /// Returns the names of what the repository remembers as streams, in order; whatever else lies there is among them.
+    #[must_use]
+    pub fn remembered_streams(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.common_dir().join(HERE));
+        let names = entries.into_iter().flatten().flatten();
+        let mut names: Vec<_> = names
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    }
+
     /// Tells whether the authority held the stream, as far as this repository remembers.
     #[must_use]
     pub fn known_at_authority(&self, stream_id: &str) -> bool {

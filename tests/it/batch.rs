@@ -111,9 +111,23 @@ fn an_atomic_batch_is_appended_whole_or_not_at_all() {
             input.as_bytes(),
         );
         assert_eq!(run.exit, exit, "{}", run.stdout);
-        let last: Value = serde_json::from_str(run.stdout.lines().next_back().unwrap()).unwrap();
-        assert_eq!(last["reason"], code);
-        assert!(!run.stdout.contains("permit_id"), "{}", run.stdout);
+        // Nothing but the summary, in the shape of every other batch.
+        let summary: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(summary["schema"], "permit.result.issue.batch.v1");
+        assert_eq!(
+            (&summary["issued"], &summary["refused"]),
+            (&json!(0), &json!(3))
+        );
+        assert_eq!(
+            (&summary["reason"], &summary["details"]["line"]),
+            (&json!(code), &json!("2"))
+        );
+        let message = summary["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("nothing of the batch is appended, for line 2: "),
+            "{message}"
+        );
+        assert!(summary["next_step"].is_string());
         assert_eq!(sandbox.tip("main"), before);
     }
     let (results, summary, run) = batch(&sandbox, &lines(&["read", "env", "build"]), &["--atomic"]);
@@ -123,6 +137,34 @@ fn an_atomic_batch_is_appended_whole_or_not_at_all() {
         "a denial is a decision"
     );
     assert_eq!((summary["issued"].as_u64(), run.exit), (Some(3), 3));
+}
+
+#[test]
+fn a_batch_that_cannot_go_on_ends_with_its_summary() {
+    let sandbox = Sandbox::acme();
+    for more in [&[][..], &["--atomic"]] {
+        let (results, summary, run) = batch(&sandbox, &lines(&["read", "build"]), more);
+        assert_eq!((results.len(), run.exit), (0, 7));
+        assert_eq!(summary["schema"], "permit.result.issue.batch.v1");
+        assert_eq!(summary["reason"], "STREAM_MISSING");
+        assert_eq!(summary["issued"], 0);
+    }
+    let run = sandbox.run(&["issue", "--batch", "absent.jsonl", "--format", "json"]);
+    let summary: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&summary["reason"], run.exit), (&json!("IO_ERROR"), 1));
+}
+
+#[test]
+fn atomic_is_a_word_about_batches() {
+    let sandbox = Sandbox::opened();
+    for call in [
+        &["issue", "--request", "requests/read.json", "--atomic"][..],
+        &["issue", "--execution-request", "x", "--atomic"],
+        &["issue", "--atomic"],
+    ] {
+        let run = sandbox.run(call);
+        assert_eq!((run.exit, run.stdout.as_str()), (2, ""), "{call:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Events, commits and streams made by hand from the pages, independently of the program: what an attacker can write.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use permit::engine::canonical;
@@ -161,6 +162,34 @@ impl Forger {
             last = Some(self.write(&bytes));
         }
         self.point(stream, &last.unwrap());
+    }
+
+    /// Points a stream at these events, linked and hashed anew with every permit derived for its new link: what a program
+    /// with the same rules would have written, but for what the events say that it would not.
+    pub(crate) fn rewrite_permits(&self, stream: &str, events: &[(String, Value)]) {
+        let mut prev = String::new();
+        let mut ids = BTreeMap::new();
+        let mut rewritten = Vec::with_capacity(events.len());
+        for (subject, event) in events {
+            let mut event = event.clone();
+            let old = event["payload"]["permit_id"].clone();
+            if event["event_type"] == "permit.issued" {
+                let payload = &mut event["payload"];
+                payload["prev_event_hash"] = json!(prev);
+                payload["permit"]["prev_event_hash"] = json!(prev);
+                payload["permit"] = with_id(payload["permit"].take());
+                payload["permit_id"] = payload["permit"]["permit_id"].clone();
+                ids.insert(old.to_string(), payload["permit_id"].clone());
+                event["event_id"] = payload["permit_id"].clone();
+            } else if let Some(new) = ids.get(&old.to_string()) {
+                event["payload"]["permit_id"] = new.clone();
+                event["event_id"] = new.clone();
+            }
+            event["prev_event_hash"] = json!(prev);
+            prev = event_hash(&event);
+            rewritten.push((subject.clone(), event));
+        }
+        self.rewrite_events(stream, &rewritten);
     }
 
     /// Appends an event as its page says, whatever it records.

@@ -29,6 +29,7 @@ mod hap;
 mod help;
 mod issue;
 mod memory;
+mod output;
 mod properties;
 mod races;
 mod readme;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::forge::{self, Forger};
 use crate::sandbox::{Sandbox, copy_folder, files_below};
 
@@ -106,6 +108,43 @@ fn memory_that_is_gone_or_corrupt_changes_no_answer() {
     drop(fs::remove_dir_all(&memory));
     fs::write(&memory, "a file in its place").unwrap();
     assert_eq!(answers(&sandbox), expected, "a file in its place");
+}
+
+#[test]
+fn all_streams_are_those_that_are_remembered_too() {
+    let sandbox = remembering();
+    sandbox.ok(&["stream", "open", "ci"]);
+    fs::write(memory(&sandbox).join("streams/.tmp_left"), "x").unwrap();
+    let all = |verb: &str| sandbox.json(&[verb, "--all"]);
+    for verb in ["verify-chain", "replay"] {
+        let found = all(verb);
+        assert_eq!(
+            (&found["reason"], &found["lost"]),
+            (&json!("OK"), &json!([]))
+        );
+    }
+    sandbox.git(&["update-ref", "-d", "refs/permit/streams/ci"]);
+    for verb in ["verify-chain", "replay"] {
+        let found = all(verb);
+        assert_eq!(found["reason"], "STREAM_LOST", "{verb}");
+        assert_eq!(found["lost"], json!(["ci"]), "{verb}");
+        assert!(found["message"].as_str().unwrap().contains("`ci`"));
+    }
+    assert_eq!(
+        all("replay")["replayed"],
+        6,
+        "the others are looked at all the same"
+    );
+    assert_eq!(all("verify-chain")["verdict"], "VALID");
+    // A fault in what is there comes first.
+    let mut commits = forge::commits(&sandbox, "main");
+    commits.remove(3);
+    Forger::new(&sandbox).rewrite("main", &commits);
+    assert_eq!(all("verify-chain")["reason"], "CHAIN_TAMPERED");
+    assert_eq!(all("replay")["reason"], "CHAIN_TAMPERED");
+    // What is forgotten is not known to be gone.
+    fs::remove_dir_all(memory(&sandbox)).unwrap();
+    assert_eq!(all("verify-chain")["lost"], json!([]));
 }
 
 #[test]

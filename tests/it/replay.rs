@@ -34,6 +34,22 @@ fn everything_is_derived_again() {
         "no_such_permit",
         sandbox.permit(&["replay", "--permit-id", &"0".repeat(64)])
     );
+    let other = sandbox.kept("read")["permit_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for (range, reason) in [
+        (["--from", "1", "--to", "1"], "OK"),
+        (["--from", "0", "--to", "0"], "NOT_ISSUED"),
+        (["--from", "2", "--to", "9"], "NOT_ISSUED"),
+        (["--from", "5", "--to", "2"], "INVALID_INPUT"),
+    ] {
+        let call = [&["replay", "--permit-id", &other][..], &range].concat();
+        assert_eq!(sandbox.reason(&call), reason, "{range:?}");
+    }
+    let backward = ["--from", "5", "--to", "2"];
+    let call = [&["simulate", "--policy-at", "HEAD"][..], &backward].concat();
+    assert_eq!(sandbox.reason(&call), "INVALID_INPUT");
     assert_eq!(
         sandbox.reason(&["replay", "--permit-id", "short"]),
         "INVALID_INPUT"

@@ -117,6 +117,29 @@ impl Sandbox {
         })
     }
 
+    /// The same with a stream of 1100 events, longer than two strides of the index of its commits: 512 and 1024 begin a
+    /// part. Event 501 issues `build` (one shot), event 527 uses it; every other but the first reads another file.
+    pub(crate) fn long() -> Self {
+        Self::copy_of("long", |sandbox| {
+            sandbox.become_copy_of(&Self::opened());
+            let read = fs::read_to_string(sandbox.path("requests/read.json")).unwrap();
+            let read = read.replace('\n', "");
+            let issue = |sequences: std::ops::Range<u64>| {
+                let line = |at: u64| read.replace("README.md", &at.to_string()) + "\n";
+                let lines: String = sequences.map(line).collect();
+                let call = ["issue", "--atomic", "--batch", "-"];
+                let run = sandbox.run_with(&call, lines.as_bytes());
+                assert_eq!(run.exit, 0, "{}", run.stderr);
+            };
+            issue(1..501);
+            sandbox.issue("build");
+            issue(502..527);
+            let permit = sandbox.permit_file("build");
+            sandbox.ok(&["use", &permit, "--request", "requests/build.json"]);
+            issue(528..1100);
+        })
+    }
+
     fn copy_of(name: &'static str, build: impl FnOnce(&Self)) -> Self {
         static MADE: OnceLock<Mutex<BTreeMap<&'static str, Sandbox>>> = OnceLock::new();
         let made = MADE.get_or_init(Mutex::default);

@@ -71,6 +71,31 @@ fn nesting_ends_at_64() {
 }
 
 #[test]
+fn a_request_that_its_event_cannot_hold_is_refused_and_nothing_is_appended() {
+    // Its event stands three levels deeper: artifact, event, payload.
+    let sandbox = Sandbox::opened();
+    let nested = |depth: usize| {
+        let depth = depth - 2;
+        let text = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        request("/context", json!({"a": 0})).replace("{\"a\":0}", &format!("{{\"a\":{text}}}"))
+    };
+    let before = sandbox.tip("main");
+    for depth in 62..=65 {
+        sandbox.write("deep.json", nested(depth) + "\n");
+        for way in [&["--request"][..], &["--atomic", "--batch"], &["--batch"]] {
+            let call = [&["issue"], way, &["deep.json"]].concat();
+            let reason = sandbox.reason_of_last_line(&call);
+            assert_eq!(reason, "INVALID_REQUEST", "{depth} {way:?}");
+            assert_eq!(sandbox.tip("main"), before, "{depth} {way:?}");
+        }
+    }
+    sandbox.write("deep.json", nested(61));
+    sandbox.ok(&["issue", "--request", "deep.json"]);
+    sandbox.ok(&["issue", "--batch", "deep.json"]);
+    assert_eq!(sandbox.json(&["replay"])["replayed"], 2);
+}
+
+#[test]
 fn integers_end_where_a_double_is_exact() {
     let sandbox = Sandbox::acme();
     for (number, exit) in [

@@ -320,6 +320,76 @@ fn a_permit_that_an_attacker_appended_to_the_stream_is_derived_otherwise() {
 }
 
 #[test]
+fn an_event_that_misreports_what_it_issued_is_not_believed() {
+    for (pointer, value, reason) in [
+        (
+            "/payload/mapping/matched_rule_id",
+            json!("other"),
+            "REPLAY_MISMATCH",
+        ),
+        (
+            "/payload/mapping/final_severity",
+            json!("warn"),
+            "REPLAY_MISMATCH",
+        ),
+        (
+            "/payload/request/target",
+            json!("workspace/.env"),
+            "REPLAY_MISMATCH",
+        ),
+        (
+            "/payload/request/context",
+            json!({"task": 1}),
+            "REPLAY_MISMATCH",
+        ),
+        (
+            "/payload/governed_commit",
+            json!("0".repeat(40)),
+            "REPLAY_MISMATCH",
+        ),
+        ("/payload/governed_commit", json!("HEAD"), "REPLAY_MISMATCH"),
+        (
+            "/payload/governed_commit",
+            json!("1".repeat(40)),
+            "OBJECT_MISSING",
+        ),
+        ("/payload/sequence", json!(6), "REPLAY_MISMATCH"),
+        ("/payload/review", json!({}), "REPLAY_MISMATCH"),
+        ("/payload/more", json!(1), "REPLAY_MISMATCH"),
+    ] {
+        let sandbox = Sandbox::chain();
+        let mut events: Vec<_> = forge::commits(&sandbox, "main")
+            .iter()
+            .map(|bytes| forge::message(bytes).0)
+            .zip(forge::events(&sandbox, "main"))
+            .collect();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        events[7].1.pointer_mut(parent).unwrap()[name] = value.clone();
+        Forger::new(&sandbox).rewrite_events("main", &events);
+        assert_eq!(sandbox.reason(&["verify-chain"]), "OK", "{pointer}");
+        let before = sandbox.tip("main");
+        for verb in ["verify", "use"] {
+            let found = sandbox.judged(verb, "fetch", &[]);
+            assert_eq!(found["reason"], reason, "{verb} {pointer} {value}");
+        }
+        assert_eq!(sandbox.tip("main"), before, "{pointer}: nothing was used");
+        assert_eq!(sandbox.reason(&["replay"]), reason, "{pointer} {value}");
+    }
+}
+
+#[test]
+fn an_event_of_a_commit_that_is_not_governed_is_not_believed() {
+    let sandbox = Sandbox::opened();
+    sandbox.git(&["switch", "--quiet", "--create", "side"]);
+    sandbox.commit("Aside");
+    sandbox.issue("read");
+    sandbox.git(&["switch", "--quiet", "main"]);
+    assert_eq!(sandbox.verdict_on("read"), "OK", "the same policy");
+    sandbox.git(&["config", "permit.governedRef", "main"]);
+    assert_eq!(sandbox.verdict_on("read"), "COMMIT_NOT_GOVERNED");
+}
+
+#[test]
 fn a_permit_of_another_repository_was_not_issued_here() {
     let (here, there) = (Sandbox::opened(), Sandbox::opened());
     there.issue("build");
@@ -457,4 +527,12 @@ fn standard_input_is_a_file_too() {
     assert_eq!(run.exit, 0);
     let run = sandbox.run_with(&["issue", "--request", "-"], &request);
     assert_eq!(run.exit, 0);
+    let call = ["verify", "-", "--request", "-", "--format", "json"];
+    let run = sandbox.run_with(&call, &permit);
+    let found: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (&found["reason"], run.exit),
+        (&json!("INVALID_INPUT"), 7),
+        "it can be read once"
+    );
 }

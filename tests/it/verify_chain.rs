@@ -142,6 +142,36 @@ fn one_broken_stream_of_many_is_named() {
 }
 
 #[test]
+fn a_stream_that_does_not_begin_at_its_beginning_is_no_answer_to_anything() {
+    let sandbox = Sandbox::chain();
+    let id = sandbox.kept("read")["permit_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut commits = forge::commits(&sandbox, "main").split_off(2);
+    let text = String::from_utf8(commits[0].clone()).unwrap();
+    let parent = format!("parent {}\n", forge::parent(&commits[0]).unwrap());
+    commits[0] = text.replacen(&parent, "", 1).into_bytes();
+    Forger::new(&sandbox).rewrite("main", &commits);
+    for call in [
+        &["verify-chain"][..],
+        &["status"],
+        &["log"],
+        &["replay"],
+        &["replay", "--permit-id", &id],
+        &["show", &id],
+        &["simulate", "--policy-at", "HEAD"],
+        &["stream", "export", "main", "--jsonl", "-"],
+    ] {
+        assert_eq!(sandbox.reason(call), "CHAIN_TRUNCATED", "{call:?}");
+    }
+    // Nearer to the tip there is nothing to complain of.
+    for call in [&["log", "--limit", "3"][..], &["replay", "--from", "4"]] {
+        assert_eq!(sandbox.reason(call), "OK", "{call:?}");
+    }
+}
+
+#[test]
 fn a_stream_under_another_name_is_not_that_stream() {
     let sandbox = Sandbox::chain();
     Forger::new(&sandbox).point("copy", &sandbox.tip("main"));

@@ -75,7 +75,12 @@ pub(super) fn run(session: &Session, args: &ReviewRecordArgs) -> Result<Outcome,
     } else {
         "recorded before"
     };
-    Ok(Outcome::ok("review.record")
+    let see = format!("permit log --stream {}", stream.id);
+    let mut outcome = Outcome::ok("review.record");
+    if is_new {
+        outcome = outcome.appended(&appended.at.tip, see);
+    }
+    Ok(outcome
         .field("review_id", id)
         .field("recorded", is_new)
         .field("record", &record)
@@ -126,7 +131,7 @@ fn earlier(stream: &Stream<'_>, at: &At, record: &Record) -> Result<Option<Earli
         Ok(ControlFlow::Continue(()))
     })?;
     verifier
-        .finish_part()
+        .finish_walk(found.is_none())
         .map_err(|fault| stream.broken(&fault))?;
     Ok(found)
 }

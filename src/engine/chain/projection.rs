@@ -26,7 +26,7 @@ pub struct Projection {
 pub struct ReviewEntry {
     /// How many permits it has yielded.
     pub permits: u64,
-    /// The verdict that was recorded last, `""` if none was.
+    /// The verdict that was recorded last, with a permit or by itself; `""` if none was.
     pub verdict: String,
     #[serde(skip)]
     recorded_at: u64,
@@ -83,13 +83,12 @@ impl Projection {
                     .and_then(Value::as_str)
                     .unwrap_or_default();
                 if let Some(review) = &permit.review_ref {
-                    count(
-                        &mut self
-                            .reviews
-                            .entry(review.review_id.to_string())
-                            .or_default()
-                            .permits,
-                    );
+                    let entry = self.reviews.entry(review.review_id.to_string());
+                    let entry = entry.or_default();
+                    count(&mut entry.permits);
+                    let record = payload.at("review");
+                    let verdict = record.and_then(|record| record.at("verdict")?.as_str());
+                    entry.note(event.sequence, verdict);
                 }
                 self.permits
                     .insert(event.sequence, (permit, actor_id.to_owned()));
@@ -101,12 +100,7 @@ impl Projection {
             Some(EventType::ReviewResolved) => {
                 let id = text("review_id").ok_or_else(|| malformed("names no review"))?;
                 let entry = self.reviews.entry(id.to_owned()).or_default();
-                if entry.verdict.is_empty() || entry.recorded_at < event.sequence {
-                    text("verdict")
-                        .unwrap_or_default()
-                        .clone_into(&mut entry.verdict);
-                    entry.recorded_at = event.sequence;
-                }
+                entry.note(event.sequence, text("verdict"));
             }
             Some(
                 EventType::StreamOpened
@@ -153,6 +147,16 @@ impl Projection {
     #[must_use]
     pub fn others(&self) -> &BTreeMap<String, u64> {
         &self.others
+    }
+}
+
+impl ReviewEntry {
+    /// Notes the verdict that an event records, unless one of a later event is known.
+    fn note(&mut self, sequence: u64, verdict: Option<&str>) {
+        if self.verdict.is_empty() || self.recorded_at < sequence {
+            verdict.unwrap_or_default().clone_into(&mut self.verdict);
+            self.recorded_at = sequence;
+        }
     }
 }
 

@@ -390,6 +390,18 @@ impl Verifier {
         self.fault.map_or(Ok(()), Err)
     }
 
+    /// Gives the verdict of a walk: on the `whole` chain where it came to the first event, else on a part.
+    ///
+    /// # Errors
+    /// The first fault in stream order.
+    pub fn finish_walk(self, whole: bool) -> Result<(), Fault> {
+        if whole {
+            self.finish().map(drop)
+        } else {
+            self.finish_part()
+        }
+    }
+
     /// Gives the verdict.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ impl NormalUrl {
         let url = &self.0;
         let public = match url.host() {
             Some(Host::Domain(name)) => {
-                name != "localhost" && !name.ends_with(".localhost") && !name.ends_with('.')
+                name != "localhost" && !name.ends_with(".localhost") && has_labels(name)
             }
             Some(Host::Ipv4(address)) => is_public_v4(address),
             Some(Host::Ipv6(address)) => is_public_v6(address),
@@ -79,11 +79,22 @@ impl UrlMatch {
         let Some(parsed) = parsed else {
             return Err(Fault::new("$.host", "is not a host in its normal form"));
         };
+        // `.a.com` reads as if it covered subdomains, and no host is written `a..com` or `a.com.` where egress is allowed.
+        if !has_labels(host) {
+            return Err(Fault::new("$.host", "has an empty label"));
+        }
         if wildcard.is_some() && parsed.domain().is_none() {
             return Err(Fault::new("$.host", "an address has no subdomains"));
         }
         if !self.path_prefix.starts_with('/') {
             return Err(Fault::new("$.path_prefix", "does not begin with `/`"));
+        }
+        // Cut short, an escape would cover what is written with other digits: `/a%2` covers `/a%20b` and `/a%25`.
+        if !has_whole_escapes(&self.path_prefix) {
+            return Err(Fault::new(
+                "$.path_prefix",
+                "holds a `%` without its two hex digits",
+            ));
         }
         if self.path_prefix.contains(['?', '#']) || NormalUrl::parse(&written).is_none() {
             return Err(Fault::new(
@@ -136,6 +147,19 @@ impl UrlMatch {
         let host = self.host.strip_prefix("*.").unwrap_or(&self.host);
         host.len().saturating_add(self.path_prefix.len())
     }
+}
+
+/// Tells whether no label of a host name is empty.
+fn has_labels(name: &str) -> bool {
+    name.split('.').all(|label| !label.is_empty())
+}
+
+/// Tells whether two hex digits stand after each `%`.
+fn has_whole_escapes(path: &str) -> bool {
+    path.split('%').skip(1).all(|rest| {
+        let digits = rest.bytes().take(2).filter(u8::is_ascii_hexdigit);
+        digits.count() == 2
+    })
 }
 
 /// Neither private, shared, loopback, link-local, benchmark, documentation, multicast nor reserved.

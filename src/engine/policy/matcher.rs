@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::canonical::Fault;
+use super::super::text::id_fault;
 
 /// A comparison of raw UTF-8, case-sensitive.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -39,7 +40,11 @@ impl Matcher {
     /// Checks what the format cannot say.
     pub(super) fn check(&self) -> Result<(), Fault> {
         match self {
-            Matcher::Exact(_) | Matcher::Prefix(_) | Matcher::Any(true) => Ok(()),
+            // What no id, actor, selector, operation or target can be is never matched, a `block` of it blocks nothing.
+            Matcher::Exact(text) => literal("$.exact", id_fault(text)),
+            Matcher::Prefix(text) if text.is_empty() => Ok(()),
+            Matcher::Prefix(text) => literal("$.prefix", id_fault(text)),
+            Matcher::Any(true) => Ok(()),
             Matcher::Any(false) => Err(Fault::new(
                 "$.any",
                 "is `false`, only `true` can stand here",
@@ -69,6 +74,11 @@ impl Matcher {
             Matcher::Regex(_) | Matcher::Any(_) => (0, 0),
         }
     }
+}
+
+/// The fault of a literal, at its place.
+fn literal(path: &str, what: Option<&str>) -> Result<(), Fault> {
+    what.map_or(Ok(()), |what| Err(Fault::new(path, what)))
 }
 
 impl Pattern {

@@ -236,6 +236,34 @@ fn every_fault_is_refused_with_its_path() {
             "`$.rules[0].match.url.methods`: is empty",
         ),
         (
+            url(r#"{"host":"a..com","path_prefix":"/","methods":["GET"]}"#),
+            "`$.rules[0].match.url.host`: has an empty label",
+        ),
+        (
+            url(r#"{"host":".a.com","path_prefix":"/","methods":["GET"]}"#),
+            "`$.rules[0].match.url.host`: has an empty label",
+        ),
+        (
+            url(r#"{"host":"*.com.","path_prefix":"/","methods":["GET"],"max_subdomain_depth":1}"#),
+            "`$.rules[0].match.url.host`: has an empty label",
+        ),
+        (
+            url(r#"{"host":"a.com","path_prefix":"/a%2","methods":["GET"]}"#),
+            "`$.rules[0].match.url.path_prefix`: holds a `%` without its two hex digits",
+        ),
+        (
+            plain(&rule("a", "block", 1, 1, r#"{"exact":""}"#)),
+            "`$.rules[0].match.target.exact`: is empty",
+        ),
+        (
+            plain(&rule("a", "block", 1, 1, r#"{"exact":"a\tb"}"#)),
+            "`$.rules[0].match.target.exact`: holds a control character",
+        ),
+        (
+            plain(&rule("a", "block", 1, 1, r#"{"prefix":"a\n"}"#)),
+            "`$.rules[0].match.target.prefix`: holds a control character",
+        ),
+        (
             url(r#"{"host":"*.example.com","path_prefix":"/","methods":["GET"]}"#),
             "`$.rules[0].match.url.max_subdomain_depth`: missing field",
         ),

@@ -399,6 +399,13 @@ fn list_and_status_show_the_state_of_each_review() {
         state(&ledger),
         ("consumed".to_owned(), json!("REVIEW_CONSUMED"))
     );
+    let (_, status) = ledger.sandbox.json(&["status"]);
+    let review = &status["reviews"][ledger.id()];
+    assert_eq!(
+        (&review["verdict"], &review["permits"]),
+        (&json!("approve"), &json!(1)),
+        "the verdict that the permit rests on, recorded apart or not"
+    );
     ledger.sandbox.write("release/web.txt", "changed");
     ledger.sandbox.commit();
     assert_eq!(

@@ -2,6 +2,8 @@
 
 mod commits;
 mod files;
+mod links;
+mod parts;
 
 use crate::sandbox::Sandbox;
 
