@@ -20,6 +20,7 @@ mod history;
 mod id;
 mod index;
 mod lock;
+mod loose;
 mod memory;
 mod objects;
 mod pack;

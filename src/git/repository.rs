@@ -1,5 +1,6 @@
 //! Opens a repository, resolves revisions, and reads refs, configuration and commits.
 use std::{
+    cell::OnceCell,
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
@@ -10,12 +11,16 @@ use git2::{ConfigLevel, ErrorCode, ObjectType, Odb, Reference, RepositoryOpenFla
 
 use super::{
     CommitId, Error, FirstParents, History, ObjectId, RawCommit, Result, Snapshot, StreamRef,
+    loose::LooseFolders,
     objects::{self, MAX_STRUCTURE_BYTES},
 };
 
 /// One repository, opened as its owner configured it.
 pub struct Repository {
     inner: git2::Repository,
+    /// Where objects are read from beside the repository's own folder and its alternates.
+    quarantine: Vec<PathBuf>,
+    loose: OnceCell<LooseFolders>,
 }
 
 impl Repository {
@@ -44,7 +49,11 @@ impl Repository {
         let no_ceilings: [&Path; 0] = [];
         let inner = git2::Repository::open_ext(path, flags, no_ceilings)
             .map_err(|error| open_fault(path, &error))?;
-        Ok(Self { inner })
+        Ok(Self {
+            inner,
+            quarantine: Vec::new(),
+            loose: OnceCell::new(),
+        })
     }
 
     /// Opens a repository while Git receives a push: objects are also read from the quarantine and its alternates.
@@ -57,12 +66,13 @@ impl Repository {
         object_dir: &Path,
         alternates: &[PathBuf],
     ) -> Result<Self> {
-        let repository = Self::open(start, git_dir)?;
+        let mut repository = Self::open(start, git_dir)?;
         for folder in std::iter::once(object_dir).chain(alternates.iter().map(PathBuf::as_path)) {
             let text = folder
                 .to_str()
                 .ok_or_else(|| Error::Git(format!("`{}` is not UTF-8", folder.display())))?;
             repository.odb()?.add_disk_alternate(text)?;
+            repository.quarantine.push(folder.to_owned());
         }
         Ok(repository)
     }
@@ -187,6 +197,7 @@ impl Repository {
             match objects::header(&odb, id)?.kind {
                 ObjectType::Commit => return Ok(self.read_commit(id.as_commit())?.id),
                 ObjectType::Tag => {
+                    self.check_loose(id)?;
                     let bytes = objects::read(&odb, id, ObjectType::Tag, MAX_STRUCTURE_BYTES)?;
                     let target = bytes
                         .strip_prefix(b"object ")
@@ -251,6 +262,7 @@ impl Repository {
     /// # Errors
     /// [`Error::Missing`], [`Error::Corrupt`], [`Error::TooLarge`].
     pub fn read_commit(&self, id: CommitId) -> Result<RawCommit> {
+        self.check_loose(id.into())?;
         let bytes = objects::read(
             &self.odb()?,
             id.into(),
@@ -296,6 +308,16 @@ impl Repository {
     /// Returns libgit2's own repository.
     pub(super) fn inner(&self) -> &git2::Repository {
         &self.inner
+    }
+
+    /// Refuses an object whose file a crash cut short, which libgit2 must not be asked for.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub(super) fn check_loose(&self, id: ObjectId) -> Result<()> {
+        self.loose
+            .get_or_init(|| LooseFolders::of(&self.common_dir().join("objects"), &self.quarantine))
+            .check(id)
     }
 
     /// Returns the object database.

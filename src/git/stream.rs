@@ -193,6 +193,9 @@ impl<'r> StreamRef<'r> {
             }
         };
         let oid = git2::Oid::from_bytes(id.as_bytes()).map_err(unreadable)?;
+        self.repository
+            .check_loose(id.into())
+            .map_err(|error| EventFault::Unreadable(error.to_string()))?;
         let object = self.odb.read(oid).map_err(unreadable)?;
         if object.kind() != ObjectType::Commit {
             return Err(EventFault::Unreadable(format!("it is a {}", object.kind())));

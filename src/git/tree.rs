@@ -103,6 +103,7 @@ impl<'r> Snapshot<'r> {
     /// # Errors
     /// As [`Snapshot::file`].
     pub fn blob(&self, id: ObjectId, path: &str, limit: u64) -> Result<Blob> {
+        self.repository.check_loose(id)?;
         let odb = self.repository.odb()?;
         let bytes = objects::read(&odb, id, ObjectType::Blob, limit).map_err(|error| {
             if let Error::TooLarge { size, limit, .. } = error {
@@ -175,6 +176,7 @@ impl<'r> Snapshot<'r> {
         if let Some(entries) = self.trees.borrow().get(&id) {
             return Ok(Rc::clone(entries));
         }
+        self.repository.check_loose(id)?;
         let bytes = objects::read(
             &self.repository.odb()?,
             id,

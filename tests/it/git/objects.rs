@@ -209,6 +209,53 @@ fn an_object_that_was_changed_on_disk_is_refused() {
 }
 
 #[test]
+fn an_object_that_a_crash_cut_short_is_refused_and_not_waited_for() {
+    // libgit2 inflates such a file without end.
+    let sandbox = Sandbox::chain();
+    let permit = sandbox.permit_file("read");
+    let verify = ["verify", &permit, "--request", "requests/read.json"];
+    let calls = [
+        &["verify-chain"][..],
+        &verify,
+        &ISSUE,
+        &["replay"],
+        &["log"],
+        &["status"],
+    ];
+    for (name, places) in [
+        ("refs/permit/streams/main", "CHAIN_MALFORMED"),
+        ("refs/permit/streams/main~1", "CHAIN_MALFORMED"),
+        ("HEAD", "GIT_ERROR"),
+        ("HEAD^{tree}", "GIT_ERROR"),
+        ("HEAD:governance/policy/acme.policy.json", "GIT_ERROR"),
+    ] {
+        let id = sandbox.git(&["rev-parse", name]);
+        let path = sandbox.path(&format!(".git/objects/{}/{}", &id[..2], &id[2..]));
+        let whole = fs::read(&path).unwrap();
+        let mut mode = fs::metadata(&path).unwrap().permissions();
+        mode.set_mode(0o644);
+        fs::set_permissions(&path, mode).unwrap();
+        for length in [whole.len() / 2, whole.len() - 1] {
+            fs::write(&path, &whole[..length]).unwrap();
+            let tip = sandbox.tip("main");
+            for call in calls {
+                // A verdict on the stream alone needs nothing that is governed.
+                let of_stream =
+                    places.starts_with("CHAIN") || ["replay", "issue", "verify"].contains(&call[0]);
+                let expected = if of_stream { places } else { "OK" };
+                if places == "GIT_ERROR" && call[0] == "status" {
+                    continue;
+                }
+                assert_eq!(sandbox.reason(call), expected, "{name}, {length}: {call:?}");
+            }
+            assert_eq!(sandbox.tip("main"), tip, "{name}");
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(sandbox.reason(&["verify-chain"]), "OK");
+}
+
+#[test]
 fn a_shallow_clone_that_lacks_what_is_needed_proves_nothing() {
     let sandbox = Sandbox::chain();
     let url = format!("file://{}", sandbox.path("").display());
