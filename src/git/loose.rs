@@ -1,6 +1,7 @@
 //! Loose objects whose files a crash cut short are found out before libgit2 reads them: it would inflate without end.
 use std::{
-    collections::BTreeSet,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -10,10 +11,15 @@ use flate2::read::ZlibDecoder;
 
 use super::{Error, ObjectId, Result};
 
-/// The folders that hold loose objects, each with the first bytes of the ids that it held when it was looked at.
+/// The folders that hold loose objects, and the names in them as far as they were looked at: one folder is listed when
+/// the first object is read whose id begins as it is named, so that a long walk over packs does not ask for each.
 ///
 /// What is stored later is stored whole: a file takes its name when it is complete.
-pub(super) struct LooseFolders(Vec<(PathBuf, BTreeSet<u8>)>);
+pub(super) struct LooseFolders {
+    folders: Vec<PathBuf>,
+    /// By the place of the folder and the first byte of the ids: the digits behind it.
+    names: RefCell<BTreeMap<(usize, u8), BTreeSet<String>>>,
+}
 
 impl LooseFolders {
     /// Looks at a repository's own `objects`, at its alternates, and at other folders of objects.
@@ -23,14 +29,10 @@ impl LooseFolders {
         let folders = std::iter::once(objects.to_owned())
             .chain(alternates)
             .chain(others.iter().cloned());
-        Self(
-            folders
-                .map(|folder| {
-                    let ids = first_bytes(&folder);
-                    (folder, ids)
-                })
-                .collect(),
-        )
+        Self {
+            folders: folders.collect(),
+            names: RefCell::default(),
+        }
     }
 
     /// Refuses an object whose file ends before the object does; one that is in no file here passes.
@@ -38,10 +40,20 @@ impl LooseFolders {
     /// # Errors
     /// [`Error::Corrupt`].
     pub(super) fn check(&self, id: ObjectId) -> Result<()> {
-        let [first, ..] = id.as_bytes();
-        for (folder, _) in self.0.iter().filter(|(_, ids)| ids.contains(first)) {
+        let [byte, ..] = *id.as_bytes();
+        let mut names = self.names.borrow_mut();
+        for (place, folder) in self.folders.iter().enumerate() {
+            let listed = names
+                .entry((place, byte))
+                .or_insert_with(|| names_in(&folder.join(hex::encode([byte]))));
+            if listed.is_empty() {
+                continue;
+            }
             let hex = id.to_string();
             let (first, rest) = hex.split_at(2);
+            if !listed.contains(rest) {
+                continue;
+            }
             // What cannot be opened, or is damaged otherwise, libgit2 tells.
             let Ok(file) = File::open(folder.join(first).join(rest)) else {
                 continue;
@@ -55,10 +67,9 @@ impl LooseFolders {
     }
 }
 
-/// The first bytes of ids for which there is a folder.
-fn first_bytes(folder: &Path) -> BTreeSet<u8> {
+fn names_in(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
-        .filter_map(|entry| u8::from_str_radix(entry.file_name().to_str()?, 16).ok())
+        .filter_map(|entry| entry.file_name().into_string().ok())
         .collect()
 }
