@@ -1,7 +1,7 @@
 //! Loose objects whose files a crash cut short are found out before libgit2 reads them: it would inflate without end.
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -17,8 +17,8 @@ use super::{Error, ObjectId, Result};
 /// What is stored later is stored whole: a file takes its name when it is complete.
 pub(super) struct LooseFolders {
     folders: Vec<PathBuf>,
-    /// By the place of the folder and the first byte of the ids: the digits behind it.
-    names: RefCell<BTreeMap<(usize, u8), BTreeSet<String>>>,
+    /// By the first byte of the ids: the digits behind it, folder by folder.
+    names: RefCell<Vec<Option<Vec<BTreeSet<String>>>>>,
 }
 
 impl LooseFolders {
@@ -31,7 +31,7 @@ impl LooseFolders {
             .chain(others.iter().cloned());
         Self {
             folders: folders.collect(),
-            names: RefCell::default(),
+            names: RefCell::new(vec![None; 256]),
         }
     }
 
@@ -42,10 +42,11 @@ impl LooseFolders {
     pub(super) fn check(&self, id: ObjectId) -> Result<()> {
         let [byte, ..] = *id.as_bytes();
         let mut names = self.names.borrow_mut();
-        for (place, folder) in self.folders.iter().enumerate() {
-            let listed = names
-                .entry((place, byte))
-                .or_insert_with(|| names_in(&folder.join(hex::encode([byte]))));
+        let Some(slot) = names.get_mut(usize::from(byte)) else {
+            return Ok(());
+        };
+        let listed = slot.get_or_insert_with(|| self.list(byte));
+        for (folder, listed) in self.folders.iter().zip(listed) {
             if listed.is_empty() {
                 continue;
             }
@@ -64,6 +65,15 @@ impl LooseFolders {
             }
         }
         Ok(())
+    }
+
+    /// The names of the objects whose ids begin with a byte.
+    fn list(&self, byte: u8) -> Vec<BTreeSet<String>> {
+        let name = hex::encode([byte]);
+        let folders = self.folders.iter();
+        folders
+            .map(|folder| names_in(&folder.join(&name)))
+            .collect()
     }
 }
 

@@ -254,11 +254,12 @@ impl<'a> Event<'a> {
     /// What must stand behind the type and sequence in the subjects of uses of the permit that this event issued, as far
     /// as any subject has room for it; nothing where it issued none.
     pub(super) fn tail_of_uses(&self) -> Option<Cow<'a, str>> {
-        let about = self.about()?;
         // A subject that was not cut holds all of it, and was compared when the event was read.
         if !self.subject.is_empty() && self.subject.len() < MAX_SUBJECT {
-            return Some(self.tail_of_subject().into());
+            let issued = self.permit.is_some() && self.request.is_some();
+            return issued.then(|| self.tail_of_subject().into());
         }
+        let about = self.about()?;
         Some(tail(about.each_ref().map(Cow::as_ref)).into())
     }
 
