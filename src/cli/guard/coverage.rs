@@ -1,13 +1,14 @@
 //! `governance.change`: a review, judged by the old tip, covers exactly this change.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
-
-use std::cell::OnceCell;
 
 use super::governed::{Path, Step, utf8};
 use super::push::{Push, enforcement};
+use super::spent::{self, Asked};
 use crate::cli::decide::Place;
 use crate::cli::fault;
+use crate::cli::hap::check_documents;
 use crate::cli::ledger::{Case, ManifestAt, TableAt};
 use crate::cli::review::inquiry::judge_at;
 use crate::cli::session::{Governed, MAX_GOVERNED};
@@ -17,8 +18,8 @@ use crate::engine::digest::{Digest, ReviewId, sha256};
 use crate::engine::enforce::{Changed, Class, Finding, governance_request};
 use crate::engine::evaluate::{Decision, ReviewNeed, evaluate};
 use crate::engine::request::Request;
-use crate::engine::review::{Artifact, Judgement};
-use crate::git::{Entry, EntryKind, Snapshot};
+use crate::engine::review::{Artifact, Condition, Judgement, permits};
+use crate::git::{Blob, Entry, EntryKind, ObjectId, Snapshot};
 
 /// The folder that first adoption brings in.
 const GOVERNANCE: &str = "governance";
@@ -28,6 +29,8 @@ pub(super) struct Judge<'p, 's> {
     pub(super) push: &'p Push<'s>,
     steps: &'p [Step<'s>],
     adopting: OnceCell<bool>,
+    /// How many changes of this push each artifact has covered so far, by the id of its bytes.
+    uses: RefCell<BTreeMap<ObjectId, u64>>,
 }
 
 impl<'p, 's> Judge<'p, 's> {
@@ -36,6 +39,7 @@ impl<'p, 's> Judge<'p, 's> {
             push,
             steps,
             adopting: OnceCell::new(),
+            uses: RefCell::default(),
         }
     }
 
@@ -67,6 +71,7 @@ impl<'p, 's> Judge<'p, 's> {
 
     /// Judges what one commit changes in the governance folder.
     pub(super) fn governance(&self, step: &Step<'_>, paths: &[Path]) -> Result<Finding, Refusal> {
+        check_documents(step.before.as_ref(), &step.after)?;
         let request = request(step, paths)?;
         let adopting = self.is_adopting()?;
         self.leaves_governable(step, &request, adopting)?;
@@ -82,15 +87,65 @@ impl<'p, 's> Judge<'p, 's> {
                 "the old tip's policy does not map this change to a review",
             ));
         };
-        let review = self.find(step, need.review_id)?;
-        let Some((artifact, snapshot)) = review else {
-            return Err(unreviewed("no review covers exactly this change")
-                .detail("review_id", need.review_id.to_string())
-                .detail("expected at", need.path()));
+        let mut refused = unreviewed("no review covers exactly this change")
+            .detail("review_id", need.review_id.to_string())
+            .detail("expected at", need.path());
+        let asked = Asked {
+            request: &request,
+            paths,
         };
-        let judgement = self.judge(&state, artifact, snapshot, Some(&request))?;
+        for found in self.find(step, need.review_id)? {
+            match self.covers(&state, &asked, &found) {
+                Ok(()) => {
+                    return Ok(Finding::allowed().with("review_id", need.review_id.to_string()));
+                }
+                Err(refusal) => refused = refusal,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Takes one use of a review for a change.
+    fn covers(
+        &self,
+        state: &Governed<'_>,
+        asked: &Asked<'_>,
+        found: &Found<'_, 's>,
+    ) -> Result<(), Refusal> {
+        let artifact = Artifact::parse(&found.blob.bytes)?;
+        let (id, path) = (artifact.document().review_id, found.path.as_str());
+        if Artifact::path_of(id) != path {
+            return Err(Refusal::new(
+                Code::ReviewMismatch,
+                "the file's name is not the review's id",
+            ));
+        }
+        let conditions = artifact.document().conditions.clone();
+        let judgement = self.judge(state, artifact, found.snapshot, Some(asked.request))?;
         judgement.into_judged()?;
-        Ok(Finding::allowed().with("review_id", need.review_id.to_string()))
+        if self.is_spent(asked, path, found.blob.id, &conditions)? {
+            return Err(spent::consumed().detail("review_id", id.to_string()));
+        }
+        if found.later {
+            spent::check_order(self.push, asked, path, found.snapshot.commit())?;
+        }
+        let mut uses = self.uses.borrow_mut();
+        let used = uses.entry(found.blob.id).or_default();
+        *used = used.saturating_add(1);
+        Ok(())
+    }
+
+    /// Whether a review has covered a change as often as it may, in this push or before it.
+    pub(super) fn is_spent(
+        &self,
+        asked: &Asked<'_>,
+        path: &str,
+        bytes: ObjectId,
+        conditions: &[Condition],
+    ) -> Result<bool, Refusal> {
+        let here = self.uses.borrow().get(&bytes).copied().unwrap_or(0);
+        let left = permits(conditions).saturating_sub(here);
+        Ok(left == 0 || spent::uses(self.push, asked, (path, bytes), left)? >= left)
     }
 
     /// Refuses a commit whose governed files are malformed, or that nobody could ever change under review.
@@ -124,23 +179,26 @@ impl<'p, 's> Judge<'p, 's> {
         }
     }
 
-    /// Looks for an artifact in the commit, else where the push ends.
-    fn find<'a>(
-        &'a self,
-        step: &'a Step<'s>,
-        id: ReviewId,
-    ) -> Result<Option<(Artifact, &'a Snapshot<'s>)>, Refusal> {
+    /// Looks for a review's artifact in the commit, and for another one where the push ends.
+    fn find<'a>(&'a self, step: &'a Step<'s>, id: ReviewId) -> Result<Vec<Found<'a, 's>>, Refusal> {
         let path = Artifact::path_of(id);
-        let head = self.steps.last().map(|last| &last.after);
-        for snapshot in [Some(&step.after), head].into_iter().flatten() {
-            let found = snapshot
+        let mut found: Vec<Found<'a, 's>> = Vec::new();
+        let head = self.steps.last().map(|last| (&last.after, true));
+        for (snapshot, later) in [Some((&step.after, false)), head].into_iter().flatten() {
+            let blob = snapshot
                 .file(&path, MAX_GOVERNED)
                 .map_err(fault::governed(Code::InvalidReview))?;
-            if let Some(blob) = found {
-                return Ok(Some((Artifact::parse(&blob.bytes)?, snapshot)));
+            let Some(blob) = blob else { continue };
+            if found.iter().all(|found| found.blob.id != blob.id) {
+                found.push(Found {
+                    path: path.clone(),
+                    blob,
+                    snapshot,
+                    later,
+                });
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Judges an artifact by the old tip's tables and policy, with the manifest of the commit that holds it.
@@ -176,23 +234,32 @@ impl<'p, 's> Judge<'p, 's> {
         judge_at(session, state, &case, request, &place)
     }
 
-    /// The request of a governance change of this push that a review decides about.
+    /// The governance change of this push that a review decides about, with its request.
     pub(super) fn change_for(
         &self,
         state: &Governed<'_>,
         id: ReviewId,
-    ) -> Result<Option<Request>, Refusal> {
+    ) -> Result<Option<(Request, &[Path])>, Refusal> {
         for step in self.steps {
             let Some(paths) = step.changes.get(&Class::GovernanceChange) else {
                 continue;
             };
             let request = request(step, paths)?;
             if need(state, &request)?.is_some_and(|need| need.review_id == id) {
-                return Ok(Some(request));
+                return Ok(Some((request, paths)));
             }
         }
         Ok(None)
     }
+}
+
+/// An artifact that a push holds, or that was there before it.
+struct Found<'a, 's> {
+    path: String,
+    blob: Blob,
+    snapshot: &'a Snapshot<'s>,
+    /// Whether it comes after the commit that it is looked for.
+    later: bool,
 }
 
 /// The review that a policy asks for, if it maps the request to one.

@@ -6,6 +6,7 @@
 pub(crate) mod args;
 mod content;
 mod coverage;
+mod gaps;
 mod governed;
 mod install;
 mod plan;
@@ -13,6 +14,7 @@ mod push;
 mod record;
 mod report;
 mod reviews;
+mod spent;
 mod status;
 mod streams;
 mod used;
@@ -22,6 +24,7 @@ use std::io::Read;
 
 use args::{GuardVerb, ModeArg};
 use push::{Push, Update};
+use record::Moves;
 
 use super::args::Global;
 use super::fault;
@@ -44,7 +47,7 @@ pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal>
             }
             let session = Session::open(global)?;
             let updates = push::of_range(&session, &args.range)?;
-            judge("guard.check", &session, updates, mode)
+            judge("guard.check", &session, updates, mode, Moves::Nothing)
         }
         GuardVerb::Plan(args) => plan::run(&Session::open(global)?, args),
         GuardVerb::Install => install::run(&Session::open(global)?),
@@ -71,8 +74,10 @@ fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
     if mode == Mode::Off {
         return Ok(off("guard.receive"));
     }
-    let judged = Session::receive(global)
-        .and_then(|session| judge("guard.receive", &session, Update::parse(&input)?, mode));
+    let judged = Session::receive(global).and_then(|session| {
+        let updates = Update::parse(&input)?;
+        judge("guard.receive", &session, updates, mode, Moves::Refs)
+    });
     match judged {
         Err(refusal) if mode == Mode::Shadow && refusal.code != Code::CommitNotGoverned => {
             let mut outcome = Outcome::ok("guard.receive")
@@ -102,6 +107,7 @@ fn judge(
     session: &Session,
     updates: Vec<Update>,
     mode: Mode,
+    moves: Moves,
 ) -> Result<Outcome, Refusal> {
     let push = Push::new(session, updates)?;
     let found = push.judge();
@@ -112,7 +118,7 @@ fn judge(
             (decision, finding.refusal)
         })
         .collect();
-    let recorded = record::append(&push, decisions.iter().map(|(decision, _)| decision));
+    let recorded = record::append(&push, decisions.iter().map(|(decision, _)| decision), moves);
     let mut outcome = Outcome::ok(command)
         .field("mode", mode)
         .field("governed_ref", &push.governed)

@@ -82,6 +82,8 @@ fn a_review_by_a_table_of_the_same_push_counts_for_nothing() {
 
 #[test]
 fn malformed_governance_is_refused_with_its_own_reason() {
+    // Sound, but the file of another id.
+    let permit_profile = std::str::from_utf8(permit::engine::hap::profile::SHIPPED).unwrap();
     for (path, content, reason) in [
         (POLICY, "{}", "INVALID_POLICY"),
         ("governance/policy/b.policy.json", "{}", "INVALID_POLICY"),
@@ -103,7 +105,39 @@ fn malformed_governance_is_refused_with_its_own_reason() {
             "{\"approval_granted\":true}",
             "APPROVAL_IN_REQUEST",
         ),
-        (".hap/owners.json", "{}", "GOVERNANCE_UNREVIEWED"),
+        (".hap/owners.json", "{}", "AUTHORIZATION_SOURCE_INVALID"),
+        (".hap/owners.json/x", "{}", "AUTHORIZATION_SOURCE_INVALID"),
+        (
+            "governance/hap/registry.json",
+            "{}",
+            "AUTHORIZATION_SOURCE_INVALID",
+        ),
+        (
+            "governance/hap/service-providers.json",
+            "{}",
+            "AUTHORIZATION_SOURCE_INVALID",
+        ),
+        (
+            "governance/hap/allowed_signers",
+            "* ssh-ed25519 AAAA",
+            "AUTHORIZATION_SOURCE_INVALID",
+        ),
+        (
+            "governance/hap/profiles/x@1.0.profile.json",
+            "{}",
+            "PROFILE_INVALID",
+        ),
+        (
+            "governance/hap/profiles/x@1.0.profile.json",
+            permit_profile,
+            "PROFILE_INVALID",
+        ),
+        ("governance/hap/profiles", "x", "PROFILE_INVALID"),
+        (
+            ".hap/owners.json",
+            "{\"domains\":{}}",
+            "GOVERNANCE_UNREVIEWED",
+        ),
         ("governance/README.md", "x", "GOVERNANCE_UNREVIEWED"),
     ] {
         let world = World::adopted();
@@ -111,6 +145,33 @@ fn malformed_governance_is_refused_with_its_own_reason() {
         world.commit("a", "Malformed");
         world.denied("a", &["main"], reason);
     }
+}
+
+#[test]
+fn malformed_governance_is_refused_at_first_adoption_and_under_review() {
+    let world = World::new();
+    let registry = "governance/hap/registry.json";
+    world.write("a", registry, "{}");
+    world.commit("a", "Adopt with a malformed registry");
+    world.denied("a", &["main"], "AUTHORIZATION_SOURCE_INVALID");
+    world.git("a", &["reset", "-q", "--hard", "HEAD~1"]);
+    world.write("a", registry, json!({"schema": "permit.hap_registry.v1",
+        "organizations": [{"id": "acme", "repos": ["acme/web"], "profiles": []}],
+        "authority": [{"event": "grant", "organization": "acme", "did": "did:github:ana", "domain": "x",
+            "envs": ["prod"], "by": "ana", "at": 1, "expires": null}]}).to_string());
+    world.commit("a", "Adopt with a sound one");
+    world.pushed("a", &["main", "refs/permit/streams/main"]);
+    // What is recorded of people's authority is never taken back, whoever signs for it.
+    world.write(
+        "a",
+        registry,
+        json!({"schema": "permit.hap_registry.v1",
+        "organizations": [{"id": "acme", "repos": ["acme/web"], "profiles": []}], "authority": []})
+        .to_string(),
+    );
+    world.commit("a", "Forget a grant");
+    world.review_change("a");
+    world.denied("a", &["main"], "AUTHORIZATION_SOURCE_INVALID");
 }
 
 #[test]
