@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use super::push::Push;
 use crate::engine::enforce::{Decision, Effective, Gap, Line, Mode};
@@ -66,7 +66,7 @@ pub(super) fn find(push: &Push<'_>, file: &mut File) -> io::Result<Vec<Gap>> {
             ControlFlow::Continue(())
         }
     })?;
-    let mut gaps = Vec::new();
+    let (mut gaps, mut run) = (Vec::new(), None::<Run>);
     for update in push.updates() {
         let [old, _] = update.ids();
         let found = newest.get(&update.name).and_then(Option::as_ref);
@@ -77,9 +77,16 @@ pub(super) fn find(push: &Push<'_>, file: &mut File) -> io::Result<Vec<Gap>> {
         if let Some(newest) = found
             && newest.before == old
             && newest.mode == Some(Mode::Enforce)
-            && may_be_denied(file, newest.offset)?
         {
-            continue;
+            // The refs of one push stand side by side in the record, so that one look answers for many.
+            let known = run.take().filter(|run| run.place.contains(&newest.offset));
+            let known = match known {
+                Some(known) => known,
+                None => run_around(file, newest.offset)?,
+            };
+            if run.insert(known).may_be_denied {
+                continue;
+            }
         }
         gaps.push(Gap::new(&update.name, left, &old));
     }
@@ -126,47 +133,62 @@ fn read(line: &[u8]) -> Option<(String, Newest)> {
     })
 }
 
-/// Tells whether the run that wrote the decision at an offset may have been denied: whether a denied one stands in the
-/// stretch around it that is in the order of one run, or that stretch goes on where it is not looked at.
-fn may_be_denied(file: &mut File, offset: u64) -> io::Result<bool> {
+/// The decisions around one that are in the order of one run, as far as they were looked at.
+struct Run {
+    /// From where to where they stand in the record, in bytes.
+    place: Range<u64>,
+    /// Whether one of them is denied, or they go on where nobody looked.
+    may_be_denied: bool,
+}
+
+/// Looks at the run that wrote the decision at an offset.
+fn run_around(file: &mut File, offset: u64) -> io::Result<Run> {
     let (start, end) = (offset.saturating_sub(AROUND), offset.saturating_add(AROUND));
     let whole = [start == 0, end >= file.metadata()?.len()];
     let bytes = stretch(file, start, end)?;
     let place = usize::try_from(offset.saturating_sub(start)).unwrap_or(0);
     let (earlier, later) = bytes.split_at(place.min(bytes.len()));
     let mut later = later.split(|byte| *byte == b'\n');
+    let mut run = Run {
+        place: offset..offset.saturating_add(1),
+        may_be_denied: true,
+    };
     let Some(Ok(Line::Decision(own))) = later.next().map(Line::parse) else {
-        return Ok(true);
+        return Ok(run);
     };
     let earlier = earlier.strip_suffix(b"\n").unwrap_or(earlier);
     let earlier = earlier.rsplit(|byte| *byte == b'\n');
     let [from_start, to_end] = whole;
-    Ok(is_denied_beside(&own, earlier, from_start, Ordering::Less)
-        || is_denied_beside(&own, later, to_end, Ordering::Greater))
+    let (back, denied_before) = beside(&own, earlier, from_start, Ordering::Less);
+    let (on, denied_after) = beside(&own, later, to_end, Ordering::Greater);
+    run.place = offset.saturating_sub(back)..run.place.end.saturating_add(on);
+    run.may_be_denied = denied_before || denied_after;
+    Ok(run)
 }
 
 /// Looks on one side of a decision: each further one of the same run lies before the last in its order, or after it.
-fn is_denied_beside<'l>(
+/// Returns how many bytes of them there are, and whether one is denied or something remained unseen.
+fn beside<'l>(
     own: &Decision,
     lines: impl Iterator<Item = &'l [u8]>,
     whole: bool,
     side: Ordering,
-) -> bool {
+) -> (u64, bool) {
     let key = |decision: &Decision| (decision.intent.subject.clone(), decision.intent.class);
-    let mut last = key(own);
+    let (mut last, mut length, mut denied) = (key(own), 0_u64, false);
     for line in lines {
         match Line::parse(line) {
             Ok(Line::Decision(decision)) if key(&decision).cmp(&last) == side => {
-                if decision.effective == Effective::Deny {
-                    return true;
-                }
+                denied |= decision.effective == Effective::Deny;
                 last = key(&decision);
+                let bytes = u64::try_from(line.len()).unwrap_or(u64::MAX);
+                length = length.saturating_add(bytes).saturating_add(1);
             }
-            Ok(Line::Decision(_) | Line::Gap(_)) => return false,
-            Err(_) => return !whole,
+            Ok(Line::Decision(_) | Line::Gap(_)) => return (length, denied),
+            Err(_) => break,
         }
     }
-    !whole
+    (length, denied || !whole)
 }
 
 fn stretch(file: &mut File, from: u64, to: u64) -> io::Result<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! What Git says of a push, and the state that judges it: the old tip's tables and policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
 use super::args::RangeArgs;
@@ -121,6 +121,16 @@ impl<'s> Push<'s> {
     /// Every ref that is pushed, by name.
     pub(super) fn updates(&self) -> impl Iterator<Item = &Update> {
         self.updates.values()
+    }
+
+    /// The commits that the push adds to the governed ref's first-parent chain.
+    pub(super) fn new_commits(&self) -> Result<BTreeSet<CommitId>, Refusal> {
+        let Some(tip) = self.pushed_tip(&self.governed)? else {
+            return Ok(BTreeSet::new());
+        };
+        let chain = self.session.repository.first_parents(tip);
+        let new = chain.take_while(|commit| !matches!(commit, Ok(id) if Some(*id) == self.base));
+        Ok(new.collect::<Result<_, _>>()?)
     }
 
     /// The newest commit of a ref once the push is through.
