@@ -71,10 +71,16 @@ impl<'p, 's> Judge<'p, 's> {
 
     /// Judges what one commit changes in the governance folder.
     pub(super) fn governance(&self, step: &Step<'_>, paths: &[Path]) -> Result<Finding, Refusal> {
-        check_documents(step.before.as_ref(), &step.after)?;
-        let request = request(step, paths)?;
         let adopting = self.is_adopting()?;
-        self.leaves_governable(step, &request, adopting)?;
+        let left = self.well_formed(step, adopting)?;
+        let request = request(step, paths)?;
+        if let Some(left) = left
+            && need(&left, &request)?.is_none()
+        {
+            return Err(ungoverned(
+                "the commit's policy does not map a governance change to a review",
+            ));
+        }
         if adopting {
             return Ok(Finding::allowed().with("first_adoption", self.push.governed.clone()));
         }
@@ -148,35 +154,34 @@ impl<'p, 's> Judge<'p, 's> {
         Ok(left == 0 || spent::uses(self.push, asked, (path, bytes), left)? >= left)
     }
 
-    /// Refuses a commit whose governed files are malformed, or that nobody could ever change under review.
-    fn leaves_governable(
+    /// Refuses a commit whose governed files are malformed; returns what it leaves behind, if that is governed yet.
+    fn well_formed(
         &self,
         step: &Step<'_>,
-        request: &Request,
         adopting: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Governed<'s>>, Refusal> {
         let session = self.push.session;
         enforcement(session, step.commit)?;
         if let TableAt::Invalid(refusal) = TableAt::load(session, &step.after)? {
             return Err(refusal);
         }
         let governed = match session.govern_commit(step.commit) {
-            Ok(governed) => governed,
+            Ok(governed) => Some(governed),
+            // Nothing is governed yet, and nothing that would have to be.
+            Err(refusal)
+                if refusal.code == Code::PolicyMissing
+                    && adopting
+                    && step.after.entry(GOVERNANCE)?.is_none() =>
+            {
+                None
+            }
             Err(refusal) if refusal.code == Code::PolicyMissing => {
-                // Nothing is governed yet, and nothing that would have to be.
-                if adopting && step.after.entry(GOVERNANCE)?.is_none() {
-                    return Ok(());
-                }
                 return Err(ungoverned("the commit leaves governance without a policy"));
             }
             Err(refusal) => return Err(refusal),
         };
-        match need(&governed, request)? {
-            Some(_) => Ok(()),
-            None => Err(ungoverned(
-                "the commit's policy does not map a governance change to a review",
-            )),
-        }
+        check_documents(step.before.as_ref(), &step.after)?;
+        Ok(governed)
     }
 
     /// Looks for a review's artifact in the commit, and for another one where the push ends.

@@ -295,3 +295,34 @@ fn content_needs_a_permit_where_enforcement_demands_one() {
     world.commit("a", "Again");
     world.denied("a", &["main"], "PERMIT_REQUIRED");
 }
+
+#[test]
+fn a_permit_that_is_bound_to_the_old_tip_is_found_behind_newer_events() {
+    let world = World::new();
+    let attached = json!({"schema": "permit.enforcement.v1", "record": "permit-guard.jsonl", "boundaries": [
+        {"boundary": "git.receive", "class": "content.change", "refs": ["refs/heads/main"],
+         "paths": ["src/**"], "stream": "main", "require": "permit"}]});
+    let mut bound = policy("1");
+    bound["rules"][0]["grant"] = json!({"mode": "bounded", "commit": true});
+    world.write("a", POLICY, bound.to_string());
+    world.write("a", "governance/enforcement.json", attached.to_string());
+    world.commit("a", "Adopt with enforcement");
+    world.pushed("a", &["main", "refs/permit/streams/main"]);
+    for round in 0..2 {
+        let before = world.git("a", &["rev-parse", "HEAD"]);
+        world.write("a", "src/x", format!("guarded {round}"));
+        let after = world.commit("a", "Source");
+        world.denied("a", &["main"], "PERMIT_REQUIRED");
+        let request = json!({"schema": "permit.request.v1", "actor_id": "boundary:git.receive",
+            "capability": {"kind": "tool", "selector": "content.change"},
+            "operation": "push", "target": "refs/heads/main", "context": {"before": before, "after": after}});
+        let request = world.save("content.json", &request);
+        let issue = ["issue", "--request", &request, "--at", "origin/main"];
+        world.ok("a", &issue);
+        // Events under the commit that the push brings, and under the old tip, stand after it.
+        world.issue("a", &world.request("run", &json!({})));
+        let often = world.request("run.often", &json!({}));
+        world.ok("a", &["issue", "--request", &often, "--at", "origin/main"]);
+        world.pushed("a", &["main", "refs/permit/streams/main"]);
+    }
+}
