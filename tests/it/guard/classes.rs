@@ -236,6 +236,32 @@ fn refs_that_nobody_needs_are_refused_and_branches_and_tags_are_content() {
     world.pushed("a", &[":refs/heads/b", ":v1"]);
 }
 
+#[test]
+fn nothing_governed_is_moved_through_a_symbolic_ref() {
+    let world = World::adopted();
+    let link = |name: &str, to: &str| world.git("server.git", &["symbolic-ref", name, to]);
+    link("refs/heads/master", "refs/heads/main");
+    link("refs/heads/twice", "refs/heads/master");
+    link("refs/heads/stream", "refs/permit/streams/main");
+    link(
+        "refs/heads/replace",
+        "refs/replace/1111111111111111111111111111111111111111",
+    );
+    link("refs/heads/alias", "refs/heads/other");
+    world.write("a", POLICY, policy("2").to_string());
+    world.commit("a", "Change the policy");
+    let before = world.refs();
+    for name in ["master", "twice", "stream", "replace"] {
+        let run = world.push("a", "enforce", &[&format!("+main:refs/heads/{name}")]);
+        assert!(
+            run.stderr.contains("[EVENT_NOT_ALLOWED]"),
+            "{name}: {run:?}"
+        );
+        assert_eq!(world.refs(), before, "{name}");
+    }
+    world.pushed("a", &["main:refs/heads/alias"]);
+}
+
 /// Gives the hook's lines to the guard as Git would, without the time that Git itself needs for so many refs.
 fn receive(world: &World, lines: &str) -> Run {
     std::fs::write(world.path("updates"), lines).unwrap();
