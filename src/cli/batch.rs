@@ -96,7 +96,9 @@ impl Batch<'_> {
             .append_each(|before, sink| self.derive(group, before, sink))?;
         let answers = appended.derived;
         render::print_lines(answers.iter().map(|answer| answer.result.as_str()));
-        answers.into_iter().for_each(|answer| tally.count(answer));
+        for answer in answers {
+            tally.count(answer);
+        }
         Ok(())
     }
 

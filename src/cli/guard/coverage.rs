@@ -136,8 +136,8 @@ impl<'p, 's> Judge<'p, 's> {
             spent::check_order(self.push, asked, path, found.snapshot.commit())?;
         }
         let mut uses = self.uses.borrow_mut();
-        let used = uses.entry(found.blob.id).or_default();
-        *used = used.saturating_add(1);
+        let count = uses.entry(found.blob.id).or_default();
+        *count = count.saturating_add(1);
         Ok(())
     }
 

@@ -89,19 +89,16 @@ fn asked(
     request: &Request,
     governed: CommitSha,
 ) -> Result<(), Refusal> {
-    let (argv, commit) = match binding(request) {
-        Some(id) => {
-            let governed = new.push.session.govern(&governed.to_string())?;
-            let record = load(&governed, id)?;
-            let document = record.document();
-            let commit = document.target_repository.commit.to_string();
-            (document.harness.argv.clone(), commit)
-        }
-        None => {
-            let argv = argv_of(request);
-            let argv = argv.ok_or_else(|| new.not_allowed("runs what its permit does not name"))?;
-            (argv, String::new())
-        }
+    let (argv, commit) = if let Some(id) = binding(request) {
+        let governed = new.push.session.govern(&governed.to_string())?;
+        let record = load(&governed, id)?;
+        let document = record.document();
+        let commit = document.target_repository.commit.to_string();
+        (document.harness.argv.clone(), commit)
+    } else {
+        let argv = argv_of(request);
+        let argv = argv.ok_or_else(|| new.not_allowed("runs what its permit does not name"))?;
+        (argv, String::new())
     };
     new.is(&SealedEvent::record(
         EventType::ToolExecRequested,
