@@ -184,13 +184,22 @@ impl<'p, 's> Judge<'p, 's> {
         Ok(governed)
     }
 
-    /// Looks for a review's artifact in the commit, and for another one where the push ends.
+    /// Looks for a review's artifact in the commit, and in each later one of the push that brings its bytes in.
     fn find<'a>(&'a self, step: &'a Step<'s>, id: ReviewId) -> Result<Vec<Found<'a, 's>>, Refusal> {
         let path = Artifact::path_of(id);
+        let brings = |later: &&Step<'s>| {
+            [Class::ReviewAdd, Class::ReviewChange]
+                .iter()
+                .filter_map(|class| later.changes.get(class))
+                .flatten()
+                .any(|changed| changed.name == path.as_bytes())
+        };
+        let after = self.steps.iter().skip_while(|at| at.commit != step.commit);
+        let later = after.skip(1).filter(brings).map(|step| (step, true));
         let mut found: Vec<Found<'a, 's>> = Vec::new();
-        let head = self.steps.last().map(|last| (&last.after, true));
-        for (snapshot, later) in [Some((&step.after, false)), head].into_iter().flatten() {
-            let blob = snapshot
+        for (at, later) in std::iter::once((step, false)).chain(later) {
+            let blob = at
+                .after
                 .file(&path, MAX_GOVERNED)
                 .map_err(fault::governed(Code::InvalidReview))?;
             let Some(blob) = blob else { continue };
@@ -198,7 +207,7 @@ impl<'p, 's> Judge<'p, 's> {
                 found.push(Found {
                     path: path.clone(),
                     blob,
-                    snapshot,
+                    snapshot: &at.after,
                     later,
                 });
             }

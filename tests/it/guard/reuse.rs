@@ -124,3 +124,14 @@ fn a_review_that_came_before_its_change_covers_it_once() {
     change(&world, "2");
     world.denied("a", &["main"], "REVIEW_CONSUMED");
 }
+
+#[test]
+fn a_review_is_judged_where_it_comes_in_and_not_where_the_push_ends() {
+    let world = World::adopted();
+    change(&world, "2");
+    review(&world);
+    world.commit("a", "Review");
+    world.write("a", "README", "what the manifest listed goes on");
+    world.commit("a", "Content");
+    world.pushed("a", &["main"]);
+}
