@@ -75,7 +75,7 @@ fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
         return Ok(off("guard.receive"));
     }
     let judged = Session::receive(global).and_then(|session| {
-        let updates = Update::parse(&input)?;
+        let updates = Update::parse(&input, &namespace())?;
         judge("guard.receive", &session, updates, mode, Moves::Refs)
     });
     match judged {
@@ -92,6 +92,16 @@ fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
         }
         other => other,
     }
+}
+
+/// What Git leaves out of the names that it gives a hook of a namespaced repository: `refs/namespaces/a/refs/namespaces/b/`.
+fn namespace() -> String {
+    let name = env::var_os("GIT_NAMESPACE").unwrap_or_default();
+    name.to_string_lossy()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(|part| format!("refs/namespaces/{part}/"))
+        .collect()
 }
 
 fn off(command: &'static str) -> Outcome {

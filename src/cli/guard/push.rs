@@ -35,20 +35,20 @@ pub(super) struct Push<'s> {
 }
 
 impl Update {
-    /// Reads `<old> <new> <ref>` lines.
-    pub(super) fn parse(input: &[u8]) -> Result<Vec<Self>, Refusal> {
+    /// Reads `<old> <new> <ref>` lines; the refs stand under a prefix.
+    pub(super) fn parse(input: &[u8], prefix: &str) -> Result<Vec<Self>, Refusal> {
         input
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
             .map(|line| {
                 let text = String::from_utf8_lossy(line);
-                Self::read(&text)
+                Self::read(&text, prefix)
                     .ok_or_else(|| fault::input(format!("`{text}` is not `<old> <new> <ref>`")))
             })
             .collect()
     }
 
-    fn read(line: &str) -> Option<Self> {
+    fn read(line: &str, prefix: &str) -> Option<Self> {
         let mut words = line.splitn(3, ' ');
         let mut id = || {
             let text = words.next()?;
@@ -60,7 +60,8 @@ impl Update {
             }
         };
         let (old, new) = (id()?, id()?);
-        let name = words.next().filter(|name| !name.is_empty())?.to_owned();
+        let name = words.next().filter(|name| !name.is_empty())?;
+        let name = format!("{prefix}{name}");
         Some(Self { name, old, new })
     }
 

@@ -262,6 +262,25 @@ fn nothing_governed_is_moved_through_a_symbolic_ref() {
     world.pushed("a", &["main:refs/heads/alias"]);
 }
 
+#[test]
+fn a_push_into_a_namespace_is_about_the_refs_that_it_moves() {
+    let world = World::adopted();
+    world.write("a", POLICY, "{}");
+    world.commit("a", "Malformed");
+    let mut command = world.command("git", "a");
+    command.args(["push", "-q", "origin", "main"]);
+    command.envs([("GIT_NAMESPACE", "x/y"), ("ENFORCEMENT_MODE", "enforce")]);
+    let run = Run::of(&command.output().unwrap());
+    assert_eq!(run.exit, 0, "{run:?}");
+    let intent = &world.record().pop().unwrap()["intent"];
+    let name = "refs/namespaces/x/refs/namespaces/y/refs/heads/main";
+    assert_eq!(
+        (&intent["subject"], &intent["class"]),
+        (&json!(name), &json!("content.change"))
+    );
+    world.denied("a", &["main"], "INVALID_POLICY");
+}
+
 /// Gives the hook's lines to the guard as Git would, without the time that Git itself needs for so many refs.
 fn receive(world: &World, lines: &str) -> Run {
     std::fs::write(world.path("updates"), lines).unwrap();
