@@ -97,11 +97,14 @@ fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
 /// What Git leaves out of the names that it gives a hook of a namespaced repository: `refs/namespaces/a/refs/namespaces/b/`.
 fn namespace() -> String {
     let name = env::var_os("GIT_NAMESPACE").unwrap_or_default();
-    name.to_string_lossy()
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(|part| format!("refs/namespaces/{part}/"))
-        .collect()
+    let name = name.to_string_lossy();
+    let mut prefix = String::new();
+    for part in name.split('/').filter(|part| !part.is_empty()) {
+        prefix.push_str("refs/namespaces/");
+        prefix.push_str(part);
+        prefix.push('/');
+    }
+    prefix
 }
 
 fn off(command: &'static str) -> Outcome {
