@@ -189,6 +189,9 @@ fn a_ref_that_was_made_or_removed_in_off_has_a_gap() {
         gap("refs/heads/made", "", &tip),
     ];
     assert_eq!(gaps(&world), found);
+    let report = world.permit("server.git", &["guard", "report"]).stdout;
+    let shown = format!("refs/heads/made from nothing to {tip}");
+    assert!(report.contains(&shown), "{report}");
     // Deleted and made again elsewhere.
     off(&[":kept"]);
     off(&["main~1:refs/heads/kept"]);
