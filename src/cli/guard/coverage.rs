@@ -132,8 +132,8 @@ impl<'p, 's> Judge<'p, 's> {
         if self.is_spent(asked, path, found.blob.id, &conditions)? {
             return Err(spent::consumed().detail("review_id", id.to_string()));
         }
-        if found.later {
-            spent::check_order(self.push, asked, path, found.snapshot.commit())?;
+        if found.later > 0 {
+            spent::check_order(asked, found.snapshot, found.later)?;
         }
         let mut uses = self.uses.borrow_mut();
         let count = uses.entry(found.blob.id).or_default();
@@ -187,7 +187,7 @@ impl<'p, 's> Judge<'p, 's> {
     /// Looks for a review's artifact in the commit, and in each later one of the push that brings its bytes in.
     fn find<'a>(&'a self, step: &'a Step<'s>, id: ReviewId) -> Result<Vec<Found<'a, 's>>, Refusal> {
         let path = Artifact::path_of(id);
-        let brings = |later: &&Step<'s>| {
+        let brings = |later: &Step<'s>| {
             [Class::ReviewAdd, Class::ReviewChange]
                 .iter()
                 .filter_map(|class| later.changes.get(class))
@@ -195,9 +195,9 @@ impl<'p, 's> Judge<'p, 's> {
                 .any(|changed| changed.name == path.as_bytes())
         };
         let after = self.steps.iter().skip_while(|at| at.commit != step.commit);
-        let later = after.skip(1).filter(brings).map(|step| (step, true));
+        let later = after.enumerate().skip(1).filter(|(_, at)| brings(at));
         let mut found: Vec<Found<'a, 's>> = Vec::new();
-        for (at, later) in std::iter::once((step, false)).chain(later) {
+        for (later, at) in std::iter::once((0, step)).chain(later) {
             let blob = at
                 .after
                 .file(&path, MAX_GOVERNED)
@@ -272,8 +272,8 @@ struct Found<'a, 's> {
     path: String,
     blob: Blob,
     snapshot: &'a Snapshot<'s>,
-    /// Whether it comes after the commit that it is looked for.
-    later: bool,
+    /// How many commits after the one that it is looked for it comes in.
+    later: usize,
 }
 
 /// The review that a policy asks for, if it maps the request to one.

@@ -4,18 +4,21 @@
 //! it covered is looked for on the first-parent chain before the push, back to the commit that brought the artifact's
 //! bytes in. There the search ends where everything still stood as it did before the change: what one push changes and
 //! takes back before it brings the review is refused then ([`check_order`]). Where it stood otherwise, the change may
-//! lie before its review, and the search goes on. A commit that leaves `governance` and `.hap` as they are costs its
-//! own bytes and its root tree.
+//! lie before its review, and the search goes on for [`BEHIND`] commits. A commit that leaves `governance` and `.hap` as
+//! they are costs its own bytes and its root tree.
 
 use super::governed::{Path, between, entry};
 use super::push::Push;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::enforce::Class;
 use crate::engine::request::Request;
-use crate::git::{CommitId, EntryKind, ObjectId, Snapshot};
+use crate::git::{EntryKind, ObjectId, Snapshot};
 
 /// The folders outside which no governance change lies.
 const FOLDERS: [&str; 2] = ["governance", ".hap"];
+
+/// How many commits after its change a review may come in, within one push; so far is looked behind the review later.
+const BEHIND: usize = 1000;
 
 /// A governance change: the request that stands for it, and the paths with what was there before.
 pub(super) struct Asked<'c> {
@@ -37,7 +40,7 @@ pub(super) fn uses(
     if !holds {
         return Ok(0);
     }
-    let mut used = 0_u64;
+    let (mut used, mut behind) = (0_u64, 0_usize);
     loop {
         let before = at.first_parent().map(|parent| repository.snapshot(parent));
         let before = before.transpose()?;
@@ -54,30 +57,32 @@ pub(super) fn uses(
                 return Ok(used);
             }
         }
+        if !holds {
+            behind = behind.saturating_add(1);
+        }
+        if behind > BEHIND {
+            return Ok(used);
+        }
         at = before;
     }
 }
 
-/// Refuses a change that is taken back before the commit that brings its review: nobody could tell later that it was
-/// made, and the review would cover it again.
+/// Refuses a change that is taken back before the commit that brings its review, or that lies too far before it: nobody
+/// could tell later that it was made, and the review would cover it again.
 pub(super) fn check_order(
-    push: &Push<'_>,
     asked: &Asked<'_>,
-    path: &str,
-    head: CommitId,
+    brings: &Snapshot<'_>,
+    later: usize,
 ) -> Result<(), Refusal> {
-    let repository = &push.session.repository;
-    let Some(introduction) = repository.introduction(head, path)? else {
+    let what = if later > BEHIND {
+        format!("the review comes more than {BEHIND} commits after the change")
+    } else if stands_before(brings, asked.paths)? {
+        "the push takes the change back before it brings the review of it".to_owned()
+    } else {
         return Ok(());
     };
-    let brings = repository.snapshot(introduction.commit)?;
-    if !stands_before(&brings, asked.paths)? {
-        return Ok(());
-    }
-    let what = "the push takes the change back before it brings the review of it";
-    Err(Refusal::new(Code::GovernanceUnreviewed, what).next(
-        "push the review together with the change that it covers, and take that back afterwards",
-    ))
+    Err(Refusal::new(Code::GovernanceUnreviewed, what)
+        .next("bring the review together with the change that it covers, and go on afterwards"))
 }
 
 /// The reason for a change that a review has covered as often as it may.
