@@ -237,6 +237,29 @@ impl Repository {
         Ok(Some(ObjectId::from_git(target)?.as_commit()))
     }
 
+    /// Follows a symbolic ref to the name that it stands for in the end, whether a ref of that name is there or not;
+    /// `None` where the ref is direct, or not there.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where a ref on the way cannot be read, or they lead on without end.
+    pub fn stands_for(&self, name: &str) -> Result<Option<String>> {
+        const MOST: usize = 8;
+        let mut last: Option<String> = None;
+        for _ in 0..MOST {
+            let at = last.as_deref().unwrap_or(name);
+            let found = absent_as_none(self.inner.find_reference(at))
+                .map_err(|error| Error::corrupt(&at, error.message()))?;
+            let Some(reference) = found.filter(|found| found.target().is_none()) else {
+                return Ok(last);
+            };
+            let target = reference.symbolic_target();
+            let target = target.ok().flatten();
+            let target = target.ok_or_else(|| Error::corrupt(&at, "it names no ref"))?;
+            last = Some(target.to_owned());
+        }
+        Err(Error::corrupt(&name, "it is symbolic without end"))
+    }
+
     /// Lists the refs whose names begin with `prefix` (which ends in `/`), in the order of their bytes.
     ///
     /// # Errors

@@ -46,6 +46,19 @@ impl Case {
         draft
     }
 
+    /// Writes a record by hand, as no command would, and commits it.
+    fn smuggled(&self, draft: &Value) {
+        let path = self.world.save("draft.json", draft);
+        let domain = "secure_execution_layer.execution_request.v1";
+        let run = self.world.permit("a", &["hash", "--domain", domain, &path]);
+        let id = run.stdout.trim().to_owned();
+        let mut record = draft.clone();
+        record["request_id"] = id.clone().into();
+        let path = format!("governance/requests/{id}.request.json");
+        self.world.write("a", &path, record.to_string());
+        self.world.commit("a", "Record");
+    }
+
     fn new_record(&self, draft: &Value) -> Run {
         let path = self.world.save("draft.json", draft);
         self.world.permit(
@@ -119,6 +132,56 @@ fn an_approved_record_runs_once_within_its_allowance() {
     assert_eq!(report["not_enforced"], json!(["git.push"]));
     assert_eq!(case.state(&id), "used");
     case.world.pushed("a", &["refs/permit/streams/main"]);
+}
+
+#[test]
+fn without_arguments_the_records_harness_runs_in_shadow_and_off_too() {
+    let case = Case::new();
+    let (id, permit) = case.issued("echo two > src/a; exit 5");
+    for mode in ["off", "shadow"] {
+        let (run, report) = case.exec(mode, &id, &permit);
+        assert_eq!(run.exit, 5, "{mode}: {run:?} {report}");
+        assert_eq!(
+            fs::read_to_string(case.world.path("t/src/a")).unwrap(),
+            "two\n",
+            "{mode}"
+        );
+        case.world.git("t", &["checkout", "-q", "."]);
+    }
+    // Where shadow would have refused, the same harness runs.
+    case.world.write("t", "ignored.tmp", "x");
+    let (run, report) = case.exec("shadow", &id, &permit);
+    assert_eq!(run.exit, 5, "{run:?} {report}");
+    assert_eq!(
+        fs::read_to_string(case.world.path("t/src/a")).unwrap(),
+        "two\n"
+    );
+}
+
+#[test]
+fn a_run_of_another_program_or_target_than_the_record_names_is_no_event() {
+    let case = Case::new();
+    let (id, permit) = case.issued("true");
+    let (run, report) = case.exec("enforce", &id, &permit);
+    assert_eq!(run.exit, 0, "{run:?} {report}");
+    let stream = "refs/permit/streams/main";
+    let (world, result) = (&case.world, case.world.git("a", &["rev-parse", stream]));
+    let requested = world.git("a", &["rev-parse", &format!("{stream}~1")]);
+    for (from, to) in [
+        ("\"true\"", "\"rm -rf /\""),
+        (
+            case.commit.as_str(),
+            "1111111111111111111111111111111111111111",
+        ),
+    ] {
+        world.git("a", &["update-ref", stream, &requested]);
+        crate::guard::streams::forge(world, "a", |bytes| {
+            crate::guard::streams::reseal(bytes, from, to)
+        });
+        world.denied("a", &[stream], "REPLAY_MISMATCH");
+    }
+    world.git("a", &["update-ref", stream, &result]);
+    world.pushed("a", &[stream]);
 }
 
 #[test]
@@ -234,8 +297,18 @@ fn a_record_that_says_more_than_a_proposal_is_refused() {
         with("/approval_packet/sha256", json!("00".repeat(32))),
         "PACKET_MISMATCH"
     );
-    // What only the governed state can refuse is refused where it would come in.
+    // What the governed state refuses is refused before it is written, and again where it would come in.
     for (path, value, reason) in [
+        (
+            "/proof_pointers",
+            json!([{"kind": "file", "ref": "README", "sha256": "00".repeat(32)}]),
+            "PACKET_MISMATCH",
+        ),
+        (
+            "/request/context",
+            json!({"execution_request_id": "x"}),
+            "INVALID_EXECUTION_REQUEST",
+        ),
         (
             "/target_repository/name",
             json!("acme/other"),
@@ -257,8 +330,11 @@ fn a_record_that_says_more_than_a_proposal_is_refused() {
             "ACTION_BLOCKED",
         ),
     ] {
-        assert_eq!(with(path, value), "OK");
-        case.world.commit("a", "Record");
+        assert_eq!(with(path, value.clone()), reason);
+        assert!(!case.world.path("a/governance/requests").exists(), "{path}");
+        let mut draft = draft.clone();
+        *draft.pointer_mut(path).unwrap() = value;
+        case.smuggled(&draft);
         let run = case
             .world
             .permit("a", &["request", "check", "--all", "--format", "json"]);

@@ -232,7 +232,8 @@ fn argv(
         .detail("found", shown(&args.argv)))
 }
 
-fn argv_of(request: &Request) -> Option<Vec<String>> {
+/// The program that a request names in its `context.argv`; nothing where that is no list of strings.
+pub(crate) fn argv_of(request: &Request) -> Option<Vec<String>> {
     let argv = request.context.get("argv")?.as_array()?;
     let argv: Option<Vec<String>> = argv
         .iter()

@@ -1,5 +1,6 @@
 //! `content.change`: always allowed, unless `enforcement.json` demands a permit.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::push::{Push, Update};
@@ -7,7 +8,7 @@ use crate::cli::session::sha;
 use crate::cli::stream::{At, STREAMS, Stream};
 use crate::cli::verify::Case;
 use crate::engine::canonical::Value;
-use crate::engine::chain::EventType;
+use crate::engine::chain::{Event, EventType};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::enforce::{Class, Finding, Intent, content_request};
 use crate::engine::evaluate::{Decision, evaluate};
@@ -85,7 +86,7 @@ fn permit(push: &Push<'_>, update: &Update, stream: &str) -> Result<Permit, Refu
     let tip = push
         .pushed_tip(&format!("{STREAMS}{}", stream.id))?
         .ok_or_else(|| required(format!("the stream `{}` does not exist", stream.id)))?;
-    let reach = reach(push, &request)?;
+    let mut reach = reach(push, &request)?;
     let tip = stream.read_at(tip)?;
     let mut found = Err(required(format!(
         "no usable permit on `{}` covers this push",
@@ -94,7 +95,7 @@ fn permit(push: &Push<'_>, update: &Update, stream: &str) -> Result<Permit, Refu
     let wanted = request.fingerprint().to_string();
     let verifier = stream.walk(tip.commit, None, |event, _| {
         let age = tip.tip.sequence.saturating_sub(event.sequence);
-        if reach.is_some_and(|reach| age > reach) {
+        if reach.ends_at(push, event, age)? {
             return Ok(ControlFlow::Break(()));
         }
         if event.kind() != Some(EventType::PermitIssued) || event.request_fingerprint != wanted {
@@ -130,12 +131,46 @@ fn permit(push: &Push<'_>, update: &Update, stream: &str) -> Result<Permit, Refu
     found
 }
 
-/// How far back a permit of this request can lie and still be in force; nothing where no sequence bounds it.
-fn reach(push: &Push<'_>, request: &Request) -> Result<Option<u64>, Refusal> {
+/// How far back a permit can lie and still be in force, so that looking for one costs no more.
+enum Reach {
+    /// As many events behind the tip.
+    Span(u64),
+    /// Back to the first permit that was issued under an older commit than the base, to which alone it can be bound. A
+    /// permit that somebody issued under an older commit after one for the base hides that one: it has to be issued anew.
+    Base(Option<BTreeSet<CommitId>>),
+}
+
+impl Reach {
+    /// Whether no permit in force can stand at or before an event.
+    fn ends_at(&mut self, push: &Push<'_>, event: &Event<'_>, age: u64) -> Result<bool, Refusal> {
+        let newer = match self {
+            Self::Span(span) => return Ok(age > *span),
+            Self::Base(newer) => newer,
+        };
+        if event.kind() != Some(EventType::PermitIssued) {
+            return Ok(false);
+        }
+        let named = event.payload_text("governed_commit");
+        let Some(commit) = named.and_then(|text| text.parse::<CommitId>().ok()) else {
+            return Ok(false);
+        };
+        if Some(commit) == push.base {
+            return Ok(false);
+        }
+        let newer = match newer {
+            Some(newer) => newer,
+            None => newer.insert(push.new_commits()?),
+        };
+        Ok(!newer.contains(&commit))
+    }
+}
+
+/// How far back a permit of this request can lie and still be in force.
+fn reach(push: &Push<'_>, request: &Request) -> Result<Reach, Refusal> {
     let governed = match &push.state {
         Some(Ok(governed)) => governed,
         Some(Err(refusal)) => return Err(refusal.clone()),
-        None => return Ok(None),
+        None => return Ok(Reach::Base(None)),
     };
     let terms = match evaluate(request, &governed.policy)? {
         Decision::Granted(grant) => grant.terms(),
@@ -143,9 +178,9 @@ fn reach(push: &Push<'_>, request: &Request) -> Result<Option<u64>, Refusal> {
     };
     Ok(match terms {
         GrantTerms::OneShot { sequence_span } | GrantTerms::Bounded { sequence_span } => {
-            Some(sequence_span)
+            Reach::Span(sequence_span)
         }
-        GrantTerms::Commit => None,
+        GrantTerms::Commit => Reach::Base(None),
     })
 }
 

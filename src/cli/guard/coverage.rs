@@ -1,13 +1,14 @@
 //! `governance.change`: a review, judged by the old tip, covers exactly this change.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
-
-use std::cell::OnceCell;
 
 use super::governed::{Path, Step, utf8};
 use super::push::{Push, enforcement};
+use super::spent::{self, Asked};
 use crate::cli::decide::Place;
 use crate::cli::fault;
+use crate::cli::hap::check_documents;
 use crate::cli::ledger::{Case, ManifestAt, TableAt};
 use crate::cli::review::inquiry::judge_at;
 use crate::cli::session::{Governed, MAX_GOVERNED};
@@ -17,8 +18,8 @@ use crate::engine::digest::{Digest, ReviewId, sha256};
 use crate::engine::enforce::{Changed, Class, Finding, governance_request};
 use crate::engine::evaluate::{Decision, ReviewNeed, evaluate};
 use crate::engine::request::Request;
-use crate::engine::review::{Artifact, Judgement};
-use crate::git::{Entry, EntryKind, Snapshot};
+use crate::engine::review::{Artifact, Condition, Judgement, permits};
+use crate::git::{Blob, Entry, EntryKind, ObjectId, Snapshot};
 
 /// The folder that first adoption brings in.
 const GOVERNANCE: &str = "governance";
@@ -28,6 +29,8 @@ pub(super) struct Judge<'p, 's> {
     pub(super) push: &'p Push<'s>,
     steps: &'p [Step<'s>],
     adopting: OnceCell<bool>,
+    /// How many changes of this push each artifact has covered so far, by the id of its bytes.
+    uses: RefCell<BTreeMap<ObjectId, u64>>,
 }
 
 impl<'p, 's> Judge<'p, 's> {
@@ -36,6 +39,7 @@ impl<'p, 's> Judge<'p, 's> {
             push,
             steps,
             adopting: OnceCell::new(),
+            uses: RefCell::default(),
         }
     }
 
@@ -67,9 +71,16 @@ impl<'p, 's> Judge<'p, 's> {
 
     /// Judges what one commit changes in the governance folder.
     pub(super) fn governance(&self, step: &Step<'_>, paths: &[Path]) -> Result<Finding, Refusal> {
-        let request = request(step, paths)?;
         let adopting = self.is_adopting()?;
-        self.leaves_governable(step, &request, adopting)?;
+        let left = self.well_formed(step, adopting)?;
+        let request = request(step, paths)?;
+        if let Some(left) = left
+            && need(&left, &request)?.is_none()
+        {
+            return Err(ungoverned(
+                "the commit's policy does not map a governance change to a review",
+            ));
+        }
         if adopting {
             return Ok(Finding::allowed().with("first_adoption", self.push.governed.clone()));
         }
@@ -82,65 +93,126 @@ impl<'p, 's> Judge<'p, 's> {
                 "the old tip's policy does not map this change to a review",
             ));
         };
-        let review = self.find(step, need.review_id)?;
-        let Some((artifact, snapshot)) = review else {
-            return Err(unreviewed("no review covers exactly this change")
-                .detail("review_id", need.review_id.to_string())
-                .detail("expected at", need.path()));
+        let mut refused = unreviewed("no review covers exactly this change")
+            .detail("review_id", need.review_id.to_string())
+            .detail("expected at", need.path());
+        let asked = Asked {
+            request: &request,
+            paths,
         };
-        let judgement = self.judge(&state, artifact, snapshot, Some(&request))?;
-        judgement.into_judged()?;
-        Ok(Finding::allowed().with("review_id", need.review_id.to_string()))
+        for found in self.find(step, need.review_id)? {
+            match self.covers(&state, &asked, &found) {
+                Ok(()) => {
+                    return Ok(Finding::allowed().with("review_id", need.review_id.to_string()));
+                }
+                Err(refusal) => refused = refusal,
+            }
+        }
+        Err(refused)
     }
 
-    /// Refuses a commit whose governed files are malformed, or that nobody could ever change under review.
-    fn leaves_governable(
+    /// Takes one use of a review for a change.
+    fn covers(
+        &self,
+        state: &Governed<'_>,
+        asked: &Asked<'_>,
+        found: &Found<'_, 's>,
+    ) -> Result<(), Refusal> {
+        let artifact = Artifact::parse(&found.blob.bytes)?;
+        let (id, path) = (artifact.document().review_id, found.path.as_str());
+        if Artifact::path_of(id) != path {
+            return Err(Refusal::new(
+                Code::ReviewMismatch,
+                "the file's name is not the review's id",
+            ));
+        }
+        let conditions = artifact.document().conditions.clone();
+        let judgement = self.judge(state, artifact, found.snapshot, Some(asked.request))?;
+        judgement.into_judged()?;
+        if self.is_spent(asked, path, found.blob.id, &conditions)? {
+            return Err(spent::consumed().detail("review_id", id.to_string()));
+        }
+        if found.later > 0 {
+            spent::check_order(asked, found.snapshot, found.later)?;
+        }
+        let mut uses = self.uses.borrow_mut();
+        let count = uses.entry(found.blob.id).or_default();
+        *count = count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Whether a review has covered a change as often as it may, in this push or before it.
+    pub(super) fn is_spent(
+        &self,
+        asked: &Asked<'_>,
+        path: &str,
+        bytes: ObjectId,
+        conditions: &[Condition],
+    ) -> Result<bool, Refusal> {
+        let here = self.uses.borrow().get(&bytes).copied().unwrap_or(0);
+        let left = permits(conditions).saturating_sub(here);
+        Ok(left == 0 || spent::uses(self.push, asked, (path, bytes), left)? >= left)
+    }
+
+    /// Refuses a commit whose governed files are malformed; returns what it leaves behind, if that is governed yet.
+    fn well_formed(
         &self,
         step: &Step<'_>,
-        request: &Request,
         adopting: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Governed<'s>>, Refusal> {
         let session = self.push.session;
         enforcement(session, step.commit)?;
         if let TableAt::Invalid(refusal) = TableAt::load(session, &step.after)? {
             return Err(refusal);
         }
         let governed = match session.govern_commit(step.commit) {
-            Ok(governed) => governed,
+            Ok(governed) => Some(governed),
+            // Nothing is governed yet, and nothing that would have to be.
+            Err(refusal)
+                if refusal.code == Code::PolicyMissing
+                    && adopting
+                    && step.after.entry(GOVERNANCE)?.is_none() =>
+            {
+                None
+            }
             Err(refusal) if refusal.code == Code::PolicyMissing => {
-                // Nothing is governed yet, and nothing that would have to be.
-                if adopting && step.after.entry(GOVERNANCE)?.is_none() {
-                    return Ok(());
-                }
                 return Err(ungoverned("the commit leaves governance without a policy"));
             }
             Err(refusal) => return Err(refusal),
         };
-        match need(&governed, request)? {
-            Some(_) => Ok(()),
-            None => Err(ungoverned(
-                "the commit's policy does not map a governance change to a review",
-            )),
-        }
+        check_documents(step.before.as_ref(), &step.after)?;
+        Ok(governed)
     }
 
-    /// Looks for an artifact in the commit, else where the push ends.
-    fn find<'a>(
-        &'a self,
-        step: &'a Step<'s>,
-        id: ReviewId,
-    ) -> Result<Option<(Artifact, &'a Snapshot<'s>)>, Refusal> {
+    /// Looks for a review's artifact in the commit, and in each later one of the push that brings its bytes in.
+    fn find<'a>(&'a self, step: &'a Step<'s>, id: ReviewId) -> Result<Vec<Found<'a, 's>>, Refusal> {
         let path = Artifact::path_of(id);
-        let head = self.steps.last().map(|last| &last.after);
-        for snapshot in [Some(&step.after), head].into_iter().flatten() {
-            let found = snapshot
+        let brings = |later: &Step<'s>| {
+            [Class::ReviewAdd, Class::ReviewChange]
+                .iter()
+                .filter_map(|class| later.changes.get(class))
+                .flatten()
+                .any(|changed| changed.name == path.as_bytes())
+        };
+        let after = self.steps.iter().skip_while(|at| at.commit != step.commit);
+        let later = after.enumerate().skip(1).filter(|(_, at)| brings(at));
+        let mut found: Vec<Found<'a, 's>> = Vec::new();
+        for (later, at) in std::iter::once((0, step)).chain(later) {
+            let blob = at
+                .after
                 .file(&path, MAX_GOVERNED)
                 .map_err(fault::governed(Code::InvalidReview))?;
-            if let Some(blob) = found {
-                return Ok(Some((Artifact::parse(&blob.bytes)?, snapshot)));
+            let Some(blob) = blob else { continue };
+            if found.iter().all(|found| found.blob.id != blob.id) {
+                found.push(Found {
+                    path: path.clone(),
+                    blob,
+                    snapshot: &at.after,
+                    later,
+                });
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Judges an artifact by the old tip's tables and policy, with the manifest of the commit that holds it.
@@ -176,23 +248,32 @@ impl<'p, 's> Judge<'p, 's> {
         judge_at(session, state, &case, request, &place)
     }
 
-    /// The request of a governance change of this push that a review decides about.
+    /// The governance change of this push that a review decides about, with its request.
     pub(super) fn change_for(
         &self,
         state: &Governed<'_>,
         id: ReviewId,
-    ) -> Result<Option<Request>, Refusal> {
+    ) -> Result<Option<(Request, &[Path])>, Refusal> {
         for step in self.steps {
             let Some(paths) = step.changes.get(&Class::GovernanceChange) else {
                 continue;
             };
             let request = request(step, paths)?;
             if need(state, &request)?.is_some_and(|need| need.review_id == id) {
-                return Ok(Some(request));
+                return Ok(Some((request, paths)));
             }
         }
         Ok(None)
     }
+}
+
+/// An artifact that a push holds, or that was there before it.
+struct Found<'a, 's> {
+    path: String,
+    blob: Blob,
+    snapshot: &'a Snapshot<'s>,
+    /// How many commits after the one that it is looked for it comes in.
+    later: usize,
 }
 
 /// The review that a policy asks for, if it maps the request to one.

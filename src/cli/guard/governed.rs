@@ -71,13 +71,14 @@ pub(super) fn steps<'s>(push: &Push<'s>, new: CommitId) -> Result<Vec<Step<'s>>,
     let mut parent = push.base;
     let mut steps = Vec::with_capacity(commits.len());
     for commit in commits.into_iter().rev() {
-        steps.push(step(push, parent, commit)?);
+        steps.push(between(push, parent, commit)?);
         parent = Some(commit);
     }
     Ok(steps)
 }
 
-fn step<'s>(
+/// What a commit changes against its first parent.
+pub(super) fn between<'s>(
     push: &Push<'s>,
     parent: Option<CommitId>,
     commit: CommitId,
@@ -125,7 +126,7 @@ fn step<'s>(
 }
 
 /// What is at a path, unless it is a folder.
-fn entry(snapshot: &Snapshot<'_>, path: &[u8]) -> Result<Option<Entry>, Refusal> {
+pub(super) fn entry(snapshot: &Snapshot<'_>, path: &[u8]) -> Result<Option<Entry>, Refusal> {
     let text = utf8(path)?;
     match snapshot.entry(text) {
         Ok(found) => Ok(found.filter(|entry| entry.kind != crate::git::EntryKind::Folder)),

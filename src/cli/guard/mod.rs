@@ -6,6 +6,7 @@
 pub(crate) mod args;
 mod content;
 mod coverage;
+mod gaps;
 mod governed;
 mod install;
 mod plan;
@@ -13,6 +14,7 @@ mod push;
 mod record;
 mod report;
 mod reviews;
+mod spent;
 mod status;
 mod streams;
 mod used;
@@ -22,6 +24,7 @@ use std::io::Read;
 
 use args::{GuardVerb, ModeArg};
 use push::{Push, Update};
+use record::Moves;
 
 use super::args::Global;
 use super::fault;
@@ -44,7 +47,7 @@ pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal>
             }
             let session = Session::open(global)?;
             let updates = push::of_range(&session, &args.range)?;
-            judge("guard.check", &session, updates, mode)
+            judge("guard.check", &session, updates, mode, Moves::Nothing)
         }
         GuardVerb::Plan(args) => plan::run(&Session::open(global)?, args),
         GuardVerb::Install => install::run(&Session::open(global)?),
@@ -71,8 +74,10 @@ fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
     if mode == Mode::Off {
         return Ok(off("guard.receive"));
     }
-    let judged = Session::receive(global)
-        .and_then(|session| judge("guard.receive", &session, Update::parse(&input)?, mode));
+    let judged = Session::receive(global).and_then(|session| {
+        let updates = Update::parse(&input, &namespace())?;
+        judge("guard.receive", &session, updates, mode, Moves::Refs)
+    });
     match judged {
         Err(refusal) if mode == Mode::Shadow && refusal.code != Code::CommitNotGoverned => {
             let mut outcome = Outcome::ok("guard.receive")
@@ -89,6 +94,19 @@ fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
     }
 }
 
+/// What Git leaves out of the names that it gives a hook of a namespaced repository: `refs/namespaces/a/refs/namespaces/b/`.
+fn namespace() -> String {
+    let name = env::var_os("GIT_NAMESPACE").unwrap_or_default();
+    let name = name.to_string_lossy();
+    let mut prefix = String::new();
+    for part in name.split('/').filter(|part| !part.is_empty()) {
+        prefix.push_str("refs/namespaces/");
+        prefix.push_str(part);
+        prefix.push('/');
+    }
+    prefix
+}
+
 fn off(command: &'static str) -> Outcome {
     note("permit guard: the mode is `off`, nothing is evaluated, recorded or blocked");
     Outcome::ok(command)
@@ -102,6 +120,7 @@ fn judge(
     session: &Session,
     updates: Vec<Update>,
     mode: Mode,
+    moves: Moves,
 ) -> Result<Outcome, Refusal> {
     let push = Push::new(session, updates)?;
     let found = push.judge();
@@ -112,7 +131,7 @@ fn judge(
             (decision, finding.refusal)
         })
         .collect();
-    let recorded = record::append(&push, decisions.iter().map(|(decision, _)| decision));
+    let recorded = record::append(&push, decisions.iter().map(|(decision, _)| decision), moves);
     let mut outcome = Outcome::ok(command)
         .field("mode", mode)
         .field("governed_ref", &push.governed)

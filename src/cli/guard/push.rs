@@ -1,6 +1,6 @@
 //! What Git says of a push, and the state that judges it: the old tip's tables and policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
 use super::args::RangeArgs;
@@ -35,20 +35,20 @@ pub(super) struct Push<'s> {
 }
 
 impl Update {
-    /// Reads `<old> <new> <ref>` lines.
-    pub(super) fn parse(input: &[u8]) -> Result<Vec<Self>, Refusal> {
+    /// Reads `<old> <new> <ref>` lines; the refs stand under a prefix.
+    pub(super) fn parse(input: &[u8], prefix: &str) -> Result<Vec<Self>, Refusal> {
         input
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
             .map(|line| {
                 let text = String::from_utf8_lossy(line);
-                Self::read(&text)
+                Self::read(&text, prefix)
                     .ok_or_else(|| fault::input(format!("`{text}` is not `<old> <new> <ref>`")))
             })
             .collect()
     }
 
-    fn read(line: &str) -> Option<Self> {
+    fn read(line: &str, prefix: &str) -> Option<Self> {
         let mut words = line.splitn(3, ' ');
         let mut id = || {
             let text = words.next()?;
@@ -60,7 +60,8 @@ impl Update {
             }
         };
         let (old, new) = (id()?, id()?);
-        let name = words.next().filter(|name| !name.is_empty())?.to_owned();
+        let name = words.next().filter(|name| !name.is_empty())?;
+        let name = format!("{prefix}{name}");
         Some(Self { name, old, new })
     }
 
@@ -123,6 +124,16 @@ impl<'s> Push<'s> {
         self.updates.values()
     }
 
+    /// The commits that the push adds to the governed ref's first-parent chain.
+    pub(super) fn new_commits(&self) -> Result<BTreeSet<CommitId>, Refusal> {
+        let Some(tip) = self.pushed_tip(&self.governed)? else {
+            return Ok(BTreeSet::new());
+        };
+        let chain = self.session.repository.first_parents(tip);
+        let new = chain.take_while(|commit| !matches!(commit, Ok(id) if Some(*id) == self.base));
+        Ok(new.collect::<Result<_, _>>()?)
+    }
+
     /// The newest commit of a ref once the push is through.
     pub(super) fn pushed_tip(&self, name: &str) -> Result<Option<CommitId>, Refusal> {
         Ok(match self.updates.get(name) {
@@ -136,7 +147,7 @@ impl<'s> Push<'s> {
         let mut found = Vec::new();
         // The governed ref first: what other refs say is looked at as of where the push leaves it.
         if let Some(update) = self.updates.get(&self.governed) {
-            let of_governed = governed::judge(self, update);
+            let of_governed = self.judge_one(update);
             let sound = of_governed
                 .iter()
                 .all(|(_, finding)| finding.refusal.is_none());
@@ -145,30 +156,8 @@ impl<'s> Push<'s> {
             }
             found.extend(of_governed);
         }
-        for update in self.updates() {
-            let one = |class, finding| (self.intent(class, update, Vec::new()), finding);
-            match ref_place(&update.name, &self.governed) {
-                RefPlace::Governed => {}
-                RefPlace::Stream(id) => {
-                    let (class, finding) = streams::judge(self, update, id);
-                    found.push(one(class, finding));
-                }
-                RefPlace::Reserved => {
-                    let what = "a ref under `refs/permit/` that is no stream";
-                    let refusal = Refusal::new(Code::EventNotAllowed, what);
-                    found.push(one(Class::StreamAppend, refusal.into()));
-                }
-                RefPlace::Hap => {
-                    let (class, finding) = streams::judge_hap(self, update);
-                    found.push(one(class, finding));
-                }
-                RefPlace::Replace => {
-                    let what = "replace refs make an object stand for another one";
-                    let refusal = Refusal::new(Code::ReplaceForbidden, what);
-                    found.push(one(Class::ReplaceChange, refusal.into()));
-                }
-                RefPlace::Content => found.push(content::judge(self, update)),
-            }
+        for update in self.updates().filter(|one| one.name != self.governed) {
+            found.extend(self.judge_one(update));
         }
         found.sort_by(|(left, _), (right, _)| {
             (&left.subject, left.class).cmp(&(&right.subject, right.class))
@@ -176,10 +165,73 @@ impl<'s> Push<'s> {
         found
     }
 
+    fn judge_one(&self, update: &Update) -> Vec<(Intent, Finding)> {
+        let place = ref_place(&update.name, &self.governed);
+        let one = |class, finding| vec![(self.intent(class, update, Vec::new()), finding)];
+        match self.alias(update) {
+            Ok(None) => {}
+            Ok(Some((class, refusal))) => return one(class, refusal.into()),
+            Err(refusal) => return one(class_of_place(place), refusal.into()),
+        }
+        match place {
+            RefPlace::Governed => governed::judge(self, update),
+            RefPlace::Stream(id) => {
+                let (class, finding) = streams::judge(self, update, id);
+                one(class, finding)
+            }
+            RefPlace::Reserved => {
+                let what = "a ref under `refs/permit/` that is no stream";
+                let refusal = Refusal::new(Code::EventNotAllowed, what);
+                one(Class::StreamAppend, refusal.into())
+            }
+            RefPlace::Hap => {
+                let (class, finding) = streams::judge_hap(self, update);
+                one(class, finding)
+            }
+            RefPlace::Replace => {
+                let what = "replace refs make an object stand for another one";
+                let refusal = Refusal::new(Code::ReplaceForbidden, what);
+                one(Class::ReplaceChange, refusal.into())
+            }
+            RefPlace::Content => vec![content::judge(self, update)],
+        }
+    }
+
+    /// Refuses a push that would move something governed under another name: Git writes through a symbolic ref.
+    fn alias(&self, update: &Update) -> Result<Option<(Class, Refusal)>, Refusal> {
+        let Some(name) = self.session.repository.stands_for(&update.name)? else {
+            return Ok(None);
+        };
+        let [own, other] = [&update.name, &name].map(|name| ref_place(name, &self.governed));
+        if (own, other) == (RefPlace::Content, RefPlace::Content) {
+            return Ok(None);
+        }
+        let class = class_of_place(if other == RefPlace::Content {
+            own
+        } else {
+            other
+        });
+        let what = format!("`{}` is a symbolic ref to `{name}`", update.name);
+        let refusal =
+            Refusal::new(Code::EventNotAllowed, what).next(format!("push to `{name}` itself"));
+        Ok(Some((class, refusal)))
+    }
+
     /// The intent of a class on a ref.
     pub(super) fn intent(&self, class: Class, update: &Update, paths: Vec<Vec<u8>>) -> Intent {
         let [before, after] = update.ids();
         Intent::of_ref(class, &self.pusher, &update.name, [&before, &after], paths)
+    }
+}
+
+/// The class of what a push to a place would change.
+fn class_of_place(place: RefPlace<'_>) -> Class {
+    match place {
+        RefPlace::Governed => Class::GovernanceChange,
+        RefPlace::Stream(_) | RefPlace::Reserved => Class::StreamAppend,
+        RefPlace::Hap => Class::HapAppend,
+        RefPlace::Replace => Class::ReplaceChange,
+        RefPlace::Content => Class::ContentChange,
     }
 }
 

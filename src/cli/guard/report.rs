@@ -51,8 +51,8 @@ pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
             "{}  {} from {} to {}\n",
             paint(BAD, "     gap"),
             safe(&gap.reference),
-            safe(&gap.from),
-            safe(&gap.to)
+            end(&gap.from),
+            end(&gap.to)
         ));
     }
     if text.is_empty() {
@@ -89,4 +89,13 @@ fn runs(stream: &Stream<'_>, sums: &mut Sums) -> Result<(), Refusal> {
     verifier
         .finish_part()
         .map_err(|fault| stream.broken(&fault))
+}
+
+/// One end of a gap, where there may have been no ref.
+fn end(commit: &str) -> String {
+    if commit.is_empty() {
+        "nothing".to_owned()
+    } else {
+        safe(commit)
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::coverage::Judge;
 use super::governed::{Path, Step, utf8};
+use super::spent::Asked;
 use crate::cli::fault;
 use crate::cli::ledger::{ManifestAt, TableAt};
 use crate::cli::session::MAX_GOVERNED;
@@ -27,7 +28,7 @@ pub(super) fn change(judge: &Judge<'_, '_>, step: &Step<'_>, path: &Path) -> Res
     match old {
         Some(Ok(old)) => {
             let rejected = old.reason().is_some_and(|r| r.code == Code::ReviewRejected);
-            if old.is_sound() || rejected {
+            if rejected || (old.is_sound() && !is_spent(judge, step, &path.name)?) {
                 return Err(immutable("the review is valid and must not be altered"));
             }
         }
@@ -42,6 +43,28 @@ pub(super) fn change(judge: &Judge<'_, '_>, step: &Step<'_>, path: &Path) -> Res
                 .detail("reason", refusal.code.name())
                 .detail("because", refusal.message)
         })
+}
+
+/// Whether an artifact that is altered has covered the change that this push makes as often as it may.
+fn is_spent(judge: &Judge<'_, '_>, step: &Step<'_>, path: &[u8]) -> Result<bool, Refusal> {
+    let Some(before) = &step.before else {
+        return Ok(false);
+    };
+    let path = utf8(path)?;
+    let Some(blob) = before.file(path, MAX_GOVERNED)? else {
+        return Ok(false);
+    };
+    let artifact = Artifact::parse(&blob.bytes)?;
+    let document = artifact.document();
+    let state = judge.state(step)?;
+    let Some((request, paths)) = judge.change_for(&state, document.review_id)? else {
+        return Ok(false);
+    };
+    let asked = Asked {
+        request: &request,
+        paths,
+    };
+    judge.is_spent(&asked, path, blob.id, &document.conditions)
 }
 
 fn judged(
@@ -60,7 +83,8 @@ fn judged(
         ));
     }
     let state = judge.state(step)?;
-    let request = judge.change_for(&state, id)?.or_else(|| {
+    let change = judge.change_for(&state, id)?.map(|(request, _)| request);
+    let request = change.or_else(|| {
         let governed = judge.push.session.govern_commit(snapshot.commit()).ok()?;
         crate::cli::review::inquiry::recorded(&governed, artifact.document().request_fingerprint)
     });

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::push::{Push, Update};
 use super::{closed, used};
 use crate::cli::decide::Place;
+use crate::cli::hap::Received;
 use crate::cli::replay::Replay;
 use crate::cli::review::inquiry::judge_at;
 use crate::cli::stream::Stream;
@@ -264,7 +265,7 @@ impl NewEvent<'_> {
     }
 }
 
-/// Judges a stream of the Human Agency Protocol: one commit a record, only ever appended.
+/// Judges a ref of the Human Agency Protocol: one commit a record of its kind, linked, only ever appended.
 pub(super) fn judge_hap(push: &Push<'_>, update: &Update) -> (Class, Finding) {
     let rewritten = |what: &str| {
         let refusal = Refusal::new(Code::StreamRewrite, format!("`{}` {what}", update.name));
@@ -276,15 +277,25 @@ pub(super) fn judge_hap(push: &Push<'_>, update: &Update) -> (Class, Finding) {
     let walked = || -> Result<bool, Refusal> {
         let reference = push.session.repository.stream(&update.name)?;
         let old = old.map(|id| CommitId::new(*id.as_bytes()));
-        let mut at = Some(CommitId::new(*new.as_bytes()));
-        while let Some(commit) = at {
-            if Some(commit) == old {
-                return Ok(true);
-            }
-            let found = read(&reference, commit)?;
-            at = found.parent();
+        let (mut added, mut at) = (Vec::new(), Some(CommitId::new(*new.as_bytes())));
+        while let Some(commit) = at.filter(|commit| Some(*commit) != old) {
+            added.push(commit);
+            at = read(&reference, commit)?.parent();
         }
-        Ok(old.is_none())
+        if at != old {
+            return Ok(false);
+        }
+        let mut records = Received::at(push.session, push.base, &update.name)?;
+        if let Some(old) = old {
+            let last = read(&reference, old)?;
+            records.resume(last.message(), last.time())?;
+        }
+        for &commit in added.iter().rev() {
+            let found = read(&reference, commit)?;
+            let record = records.take(found.message(), found.time());
+            record.map_err(|refusal| refusal.detail("commit", commit.to_string()))?;
+        }
+        Ok(true)
     };
     match walked() {
         Ok(true) => (Class::HapAppend, Finding::allowed()),

@@ -4,12 +4,16 @@ use std::ops::ControlFlow;
 
 use super::is_failure;
 use super::streams::NewEvent;
+use crate::cli::exec::argv_of;
+use crate::cli::request::load;
 use crate::cli::stream::At;
 use crate::cli::verify::Case;
 use crate::engine::canonical::Value;
 use crate::engine::chain::{Event, EventType, SealedEvent};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::{ExecRecord, Mode};
+use crate::engine::digest::CommitSha;
+use crate::engine::enforce::{ExecRecord, Mode, exec_kind, requested};
+use crate::engine::execution_request::binding;
 use crate::engine::permit::Permit;
 use crate::engine::request::Request;
 
@@ -50,8 +54,16 @@ pub(super) fn executed(new: &NewEvent<'_>, kind: EventType) -> Result<(), Refusa
         .map_err(|fault| new.not_allowed(&format!("has a malformed payload at {fault}")))?
         .ok_or_else(|| new.not_allowed("is no record of a run"))?;
     if record.mode == Mode::Enforce && record.ran {
-        let next_to = kind == EventType::ToolExecRequested;
-        follows_use(new, &record.permit_id.to_string(), next_to)?;
+        let id = record.permit_id.to_string();
+        let governed = follows_use(new, &id, record.reason.is_none())?;
+        let (permit, request) = issued(new, &id)?;
+        match record.reason {
+            None => return asked(new, &permit, &request, governed),
+            Some(reason) if exec_kind(reason, permit.decision) != kind => {
+                return Err(new.not_allowed("is not what its permit's decision gives"));
+            }
+            Some(_) => {}
+        }
     }
     let hashes = (
         new.event.policy_hash.parse(),
@@ -70,18 +82,50 @@ pub(super) fn executed(new: &NewEvent<'_>, kind: EventType) -> Result<(), Refusa
     )?)
 }
 
-/// Looks back for the use of a permit: right before, or anywhere after it was issued.
-fn follows_use(new: &NewEvent<'_>, permit_id: &str, next_to: bool) -> Result<(), Refusal> {
-    let mut found = false;
+/// Derives what was asked for again: the harness of the record that the permit is for, or the request's own argv.
+fn asked(
+    new: &NewEvent<'_>,
+    permit: &Permit,
+    request: &Request,
+    governed: CommitSha,
+) -> Result<(), Refusal> {
+    let (argv, commit) = if let Some(id) = binding(request) {
+        let governed = new.push.session.govern(&governed.to_string())?;
+        let record = load(&governed, id)?;
+        let document = record.document();
+        let commit = document.target_repository.commit.to_string();
+        (document.harness.argv.clone(), commit)
+    } else {
+        let argv = argv_of(request);
+        let argv = argv.ok_or_else(|| new.not_allowed("runs what its permit does not name"))?;
+        (argv, String::new())
+    };
+    new.is(&SealedEvent::record(
+        EventType::ToolExecRequested,
+        &new.before()?,
+        permit.policy_hash,
+        permit.request_fingerprint,
+        requested(permit.permit_id, Mode::Enforce, &argv, &commit),
+    )?)
+}
+
+/// Looks back for the use of a permit, right before or anywhere after it was issued; returns its governed commit.
+fn follows_use(new: &NewEvent<'_>, permit_id: &str, next_to: bool) -> Result<CommitSha, Refusal> {
+    let mut found = None;
     let from = new
         .parent
         .ok_or_else(|| new.not_allowed("follows nothing"))?;
     let verifier = new.stream.walk(from, None, |event, _| {
         let named = event.event_id == permit_id;
-        found = named
+        let is_use = named
             && event.kind() == Some(EventType::PermitUsed)
             && event.policy_hash == new.event.policy_hash
             && event.request_fingerprint == new.event.request_fingerprint;
+        if is_use {
+            found = event
+                .payload_text("governed_commit")
+                .and_then(|commit| commit.parse().ok());
+        }
         Ok(if named || next_to {
             ControlFlow::Break(())
         } else {
@@ -91,13 +135,10 @@ fn follows_use(new: &NewEvent<'_>, permit_id: &str, next_to: bool) -> Result<(),
     verifier
         .finish_part()
         .map_err(|fault| new.stream.broken(&fault))?;
-    if found {
-        Ok(())
-    } else {
-        Err(new
-            .not_allowed("has no `permit.used` of its permit before it")
-            .detail("permit_id", permit_id))
-    }
+    found.ok_or_else(|| {
+        new.not_allowed("has no `permit.used` of its permit before it")
+            .detail("permit_id", permit_id)
+    })
 }
 
 fn permit_id(new: &NewEvent<'_>) -> Result<String, Refusal> {

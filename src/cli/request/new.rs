@@ -1,4 +1,6 @@
 //! `permit request new`: a record from a draft or from flags, written into the work tree.
+//!
+//! What `permit request check` would refuse against the governed commit is refused before anything is written.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +11,7 @@ use super::super::outcome::Outcome;
 use super::super::session::{MAX_GOVERNED, Session};
 use super::super::{fault, files};
 use super::args::RequestNewArgs;
+use super::check::check_record;
 use crate::engine::canonical::{self, to_value};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::sha256;
@@ -29,6 +32,7 @@ pub(super) fn run(session: &Session, args: &RequestNewArgs) -> Result<Outcome, R
         }
         None => from_flags(session, args)?,
     };
+    check_record(session, &session.govern(&args.at)?, &record)?;
     let path = ExecutionRequest::path_of(record.id());
     let file = root.join(&path);
     if file.symlink_metadata().is_ok() {

@@ -349,8 +349,9 @@ codes! {
         hint: "land the principals table first, in its own reviewed change, then review",
     }
     ReviewConsumed = "REVIEW_CONSUMED", Stale {
-        summary: "the review has yielded all the permits that it may",
-        cause: "A review yields one permit after its anchor, or as many as its `reusable` condition says.",
+        summary: "the review has approved as often as it may",
+        cause: "A review yields one permit after its anchor and covers one change of governance, or as many as its \
+              `reusable` condition says.",
         hint: "ask for a new review anchored at the present tip with `permit review new`",
     }
     InvalidReview = "INVALID_REVIEW", Invalid {

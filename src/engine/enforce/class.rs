@@ -135,8 +135,9 @@ pub fn class_of(path: &[u8], change: Change) -> Class {
             Change::Deleted => Class::ManifestDelete,
         };
     }
-    // A file or link in place of a folder counts as what would be below it.
+    // A file or link in place of a folder counts as what would be below it, and a folder in place of a file as the file.
     let governed = path.starts_with(b"governance/")
+        || path.starts_with(b".hap/owners.json/")
         || matches!(path, b"governance" | b".hap" | b".hap/owners.json");
     if governed {
         Class::GovernanceChange
@@ -157,6 +158,8 @@ mod tests {
             ("governancex", Class::ContentChange),
             (".hap/other.json", Class::ContentChange),
             (".hap/owners.json", Class::GovernanceChange),
+            (".hap/owners.json/x", Class::GovernanceChange),
+            (".hap/owners.jsonx", Class::ContentChange),
             ("governance", Class::GovernanceChange),
             ("governance/README.md", Class::GovernanceChange),
             ("governance/enforcement.json", Class::GovernanceChange),

@@ -73,6 +73,8 @@ pub struct ExecRecord {
     pub mode: Mode,
     /// Whether a program ran: what never ran needs no use of a permit.
     pub ran: bool,
+    /// The reason that a result gives; nothing where this is what was asked for.
+    pub reason: Option<Code>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +111,7 @@ impl ExecRecord {
                 if !commit.is_empty() && commit.parse::<CommitSha>().is_err() {
                     return Err(Fault::new("$.target_commit", "is not a commit id"));
                 }
-                return Self::new(read.permit_id, read.mode, true).map(Some);
+                return Self::new(read.permit_id, read.mode, true, None).map(Some);
             }
             EventType::ToolExecAllowed | EventType::ToolExecWarned => true,
             EventType::ToolExecBlocked => false,
@@ -119,15 +121,20 @@ impl ExecRecord {
             | EventType::ReviewResolved => return Ok(None),
         };
         let read: ResultPayload = canonical::from_value(payload)?;
-        let known = Code::from_name(&read.reason);
-        if known.is_none_or(|code| (code == Code::Ok) != allowed) {
+        let reason = Code::from_name(&read.reason);
+        if reason.is_none_or(|code| (code == Code::Ok) != allowed) {
             return Err(Fault::new("$.reason", "does not fit the kind of event"));
         }
         let ran = read.exit_status != -1 || read.signal != -1 || !read.changed_paths.is_empty();
-        Self::new(read.permit_id, read.mode, ran || allowed).map(Some)
+        Self::new(read.permit_id, read.mode, ran || allowed, reason).map(Some)
     }
 
-    fn new(permit_id: PermitId, mode: Mode, ran: bool) -> Result<Self, Fault> {
+    fn new(
+        permit_id: PermitId,
+        mode: Mode,
+        ran: bool,
+        reason: Option<Code>,
+    ) -> Result<Self, Fault> {
         if mode == Mode::Off {
             return Err(Fault::new("$.mode", "nothing is recorded in `off`"));
         }
@@ -135,6 +142,7 @@ impl ExecRecord {
             permit_id,
             mode,
             ran,
+            reason,
         })
     }
 }

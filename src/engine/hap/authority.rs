@@ -128,6 +128,20 @@ impl Registry {
         Ok(registry)
     }
 
+    /// Refuses a registry that took back what an older one recorded: the list of events only grows.
+    ///
+    /// # Errors
+    /// `AUTHORIZATION_SOURCE_INVALID`: an event of the older registry is altered, moved or missing.
+    pub fn check_extends(&self, older: &Self) -> Result<(), Refusal> {
+        if self.authority.starts_with(&older.authority) {
+            Ok(())
+        } else {
+            Err(invalid(
+                "alters or drops a recorded event of `$.authority`, which only grows",
+            ))
+        }
+    }
+
     /// Adds an event at the end.
     ///
     /// # Errors

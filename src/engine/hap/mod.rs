@@ -33,6 +33,7 @@ pub mod owners;
 pub mod profile;
 pub mod provider;
 pub mod providers;
+pub mod received;
 pub mod record;
 pub mod request;
 pub mod stream;

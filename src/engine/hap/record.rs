@@ -11,7 +11,7 @@
 use std::fmt::Write as _;
 
 use super::attestation::{Attestation, Payload};
-use super::provider::Issued;
+use super::provider::{Issued, LOG_SCHEMA};
 use super::stream::Registration;
 use crate::engine::canonical::{Value, parse, to_bytes};
 use crate::engine::code::{Code, Refusal};
@@ -115,6 +115,32 @@ pub fn read_issuance(message: &[u8]) -> Result<Value<'_>, Refusal> {
                 "the issuance log holds what is no record",
             )
         })
+}
+
+/// Checks a commit of the issuance log: a record of an issuance, in the one form that it has.
+///
+/// # Errors
+/// `INVALID_INPUT`: no record of this schema, or not its commit. `MALFORMED_ATTESTATION`: what was issued is none.
+pub fn check_issuance(message: &[u8], time: u64) -> Result<(), Refusal> {
+    let record = read_issuance(message)?;
+    let text = |member: &str| record.at(member).and_then(Value::as_str);
+    let other = || {
+        Refusal::new(
+            Code::InvalidInput,
+            "the commit is not in the form of an issuance",
+        )
+    };
+    let blob = text("attestation").ok_or_else(other)?;
+    let attestation = Attestation::decode(blob)?;
+    let payload = attestation.payload();
+    let subject = format!("issued {}", about(payload));
+    let expected = Record::new(&subject, &to_bytes(&record), payload.issued_at);
+    let fits = text("schema") == Some(LOG_SCHEMA)
+        && text("attestation_hash") == Some(&attestation.hash().to_string())
+        && record.at("issued_at").and_then(Value::as_int) == Some(payload.issued_at)
+        && expected.message == message
+        && expected.time == time;
+    if fits { Ok(()) } else { Err(other()) }
 }
 
 /// What stands after the first empty line.

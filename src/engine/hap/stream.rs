@@ -56,7 +56,8 @@ pub struct Fault {
 #[derive(Debug)]
 pub struct Verifier<'k> {
     project: String,
-    trusted: &'k TrustedProviders,
+    /// Whose signatures count; nothing where only form and links are judged.
+    trusted: Option<&'k TrustedProviders>,
     tip: Option<Tip>,
 }
 
@@ -144,7 +145,17 @@ impl<'k> Verifier<'k> {
     pub fn new(project: &str, trusted: &'k TrustedProviders) -> Self {
         Self {
             project: project.to_owned(),
-            trusted,
+            trusted: Some(trusted),
+            tip: None,
+        }
+    }
+
+    /// Begins before the first registration of a project, and judges form, links and times, but no signature.
+    #[must_use]
+    pub fn linking(project: &str) -> Self {
+        Self {
+            project: project.to_owned(),
+            trusted: None,
             tip: None,
         }
     }
@@ -158,19 +169,25 @@ impl<'k> Verifier<'k> {
         trusted: &'k TrustedProviders,
         last: &Registration,
     ) -> Result<Self, Fault> {
-        let mut verifier = Self::new(project, trusted);
+        Self::new(project, trusted).resume(last)
+    }
+
+    /// Goes on after a registration whose predecessors are not looked at.
+    ///
+    /// # Errors
+    /// A [`Fault`] of that registration.
+    pub fn resume(mut self, last: &Registration) -> Result<Self, Fault> {
         let (attestation, link) = last.decode().map_err(|refusal| fault(None, refusal))?;
         let sequence = Some(link.sequence);
-        verifier
-            .check_project(&link)
-            .and_then(|()| verifier.check_evidence(last, &attestation))
+        self.check_project(&link)
+            .and_then(|()| self.check_evidence(last, &attestation))
             .map_err(|refusal| fault(sequence, refusal))?;
-        verifier.tip = Some(Tip {
+        self.tip = Some(Tip {
             sequence: link.sequence,
             head: attestation.hash(),
             registered_at: last.registered_at,
         });
-        Ok(verifier)
+        Ok(self)
     }
 
     /// Verifies the next registration.
@@ -270,17 +287,19 @@ impl<'k> Verifier<'k> {
         registration: &Registration,
         attestation: &Attestation,
     ) -> Result<(), Refusal> {
-        attestation.clone().verify(self.trusted, None)?;
-        let bytes = signed_bytes(&registration.attestation, registration.registered_at);
-        let signed = self.trusted.ordered_by(None).any(|provider| {
-            provider.is_trusted_at(registration.registered_at)
-                && provider.key.verifies(&bytes, &registration.sp_signature)
-        });
-        if !signed {
-            return Err(Refusal::new(
-                Code::RegistrationInvalid,
-                "no trusted provider signed the registration",
-            ));
+        if let Some(trusted) = self.trusted {
+            attestation.clone().verify(trusted, None)?;
+            let bytes = signed_bytes(&registration.attestation, registration.registered_at);
+            let signed = trusted.ordered_by(None).any(|provider| {
+                provider.is_trusted_at(registration.registered_at)
+                    && provider.key.verifies(&bytes, &registration.sp_signature)
+            });
+            if !signed {
+                return Err(Refusal::new(
+                    Code::RegistrationInvalid,
+                    "no trusted provider signed the registration",
+                ));
+            }
         }
         if registration.registered_at < attestation.payload().issued_at {
             return Err(regression(

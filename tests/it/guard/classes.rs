@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::world::{World, policy};
+use super::world::{Run, World, policy};
 
 const POLICY: &str = "governance/policy/acme.policy.json";
 
@@ -82,6 +82,8 @@ fn a_review_by_a_table_of_the_same_push_counts_for_nothing() {
 
 #[test]
 fn malformed_governance_is_refused_with_its_own_reason() {
+    // Sound, but the file of another id.
+    let permit_profile = std::str::from_utf8(permit::engine::hap::profile::SHIPPED).unwrap();
     for (path, content, reason) in [
         (POLICY, "{}", "INVALID_POLICY"),
         ("governance/policy/b.policy.json", "{}", "INVALID_POLICY"),
@@ -103,7 +105,39 @@ fn malformed_governance_is_refused_with_its_own_reason() {
             "{\"approval_granted\":true}",
             "APPROVAL_IN_REQUEST",
         ),
-        (".hap/owners.json", "{}", "GOVERNANCE_UNREVIEWED"),
+        (".hap/owners.json", "{}", "AUTHORIZATION_SOURCE_INVALID"),
+        (".hap/owners.json/x", "{}", "AUTHORIZATION_SOURCE_INVALID"),
+        (
+            "governance/hap/registry.json",
+            "{}",
+            "AUTHORIZATION_SOURCE_INVALID",
+        ),
+        (
+            "governance/hap/service-providers.json",
+            "{}",
+            "AUTHORIZATION_SOURCE_INVALID",
+        ),
+        (
+            "governance/hap/allowed_signers",
+            "* ssh-ed25519 AAAA",
+            "AUTHORIZATION_SOURCE_INVALID",
+        ),
+        (
+            "governance/hap/profiles/x@1.0.profile.json",
+            "{}",
+            "PROFILE_INVALID",
+        ),
+        (
+            "governance/hap/profiles/x@1.0.profile.json",
+            permit_profile,
+            "PROFILE_INVALID",
+        ),
+        ("governance/hap/profiles", "x", "PROFILE_INVALID"),
+        (
+            ".hap/owners.json",
+            "{\"domains\":{}}",
+            "GOVERNANCE_UNREVIEWED",
+        ),
         ("governance/README.md", "x", "GOVERNANCE_UNREVIEWED"),
     ] {
         let world = World::adopted();
@@ -111,6 +145,33 @@ fn malformed_governance_is_refused_with_its_own_reason() {
         world.commit("a", "Malformed");
         world.denied("a", &["main"], reason);
     }
+}
+
+#[test]
+fn malformed_governance_is_refused_at_first_adoption_and_under_review() {
+    let world = World::new();
+    let registry = "governance/hap/registry.json";
+    world.write("a", registry, "{}");
+    world.commit("a", "Adopt with a malformed registry");
+    world.denied("a", &["main"], "AUTHORIZATION_SOURCE_INVALID");
+    world.git("a", &["reset", "-q", "--hard", "HEAD~1"]);
+    world.write("a", registry, json!({"schema": "permit.hap_registry.v1",
+        "organizations": [{"id": "acme", "repos": ["acme/web"], "profiles": []}],
+        "authority": [{"event": "grant", "organization": "acme", "did": "did:github:ana", "domain": "x",
+            "envs": ["prod"], "by": "ana", "at": 1, "expires": null}]}).to_string());
+    world.commit("a", "Adopt with a sound one");
+    world.pushed("a", &["main", "refs/permit/streams/main"]);
+    // What is recorded of people's authority is never taken back, whoever signs for it.
+    world.write(
+        "a",
+        registry,
+        json!({"schema": "permit.hap_registry.v1",
+        "organizations": [{"id": "acme", "repos": ["acme/web"], "profiles": []}], "authority": []})
+        .to_string(),
+    );
+    world.commit("a", "Forget a grant");
+    world.review_change("a");
+    world.denied("a", &["main"], "AUTHORIZATION_SOURCE_INVALID");
 }
 
 #[test]
@@ -176,34 +237,78 @@ fn refs_that_nobody_needs_are_refused_and_branches_and_tags_are_content() {
 }
 
 #[test]
+fn nothing_governed_is_moved_through_a_symbolic_ref() {
+    let world = World::adopted();
+    let link = |name: &str, to: &str| world.git("server.git", &["symbolic-ref", name, to]);
+    link("refs/heads/master", "refs/heads/main");
+    link("refs/heads/twice", "refs/heads/master");
+    link("refs/heads/stream", "refs/permit/streams/main");
+    link(
+        "refs/heads/replace",
+        "refs/replace/1111111111111111111111111111111111111111",
+    );
+    link("refs/heads/alias", "refs/heads/other");
+    world.write("a", POLICY, policy("2").to_string());
+    world.commit("a", "Change the policy");
+    let before = world.refs();
+    for name in ["master", "twice", "stream", "replace"] {
+        let run = world.push("a", "enforce", &[&format!("+main:refs/heads/{name}")]);
+        assert!(
+            run.stderr.contains("[EVENT_NOT_ALLOWED]"),
+            "{name}: {run:?}"
+        );
+        assert_eq!(world.refs(), before, "{name}");
+    }
+    world.pushed("a", &["main:refs/heads/alias"]);
+}
+
+#[test]
+fn a_push_into_a_namespace_is_about_the_refs_that_it_moves() {
+    let world = World::adopted();
+    world.write("a", POLICY, "{}");
+    world.commit("a", "Malformed");
+    let mut command = world.command("git", "a");
+    command.args(["push", "-q", "origin", "main"]);
+    command.envs([("GIT_NAMESPACE", "x/y"), ("ENFORCEMENT_MODE", "enforce")]);
+    let run = Run::of(&command.output().unwrap());
+    assert_eq!(run.exit, 0, "{run:?}");
+    let intent = &world.record().pop().unwrap()["intent"];
+    let name = "refs/namespaces/x/refs/namespaces/y/refs/heads/main";
+    assert_eq!(
+        (&intent["subject"], &intent["class"]),
+        (&json!(name), &json!("content.change"))
+    );
+    world.denied("a", &["main"], "INVALID_POLICY");
+}
+
+/// Gives the hook's lines to the guard as Git would, without the time that Git itself needs for so many refs.
+fn receive(world: &World, lines: &str) -> Run {
+    std::fs::write(world.path("updates"), lines).unwrap();
+    let mut command = world.command(env!("CARGO_BIN_EXE_permit"), "server.git");
+    command.args(["guard", "receive", "--mode", "enforce"]);
+    command.stdin(std::fs::File::open(world.path("updates")).unwrap());
+    Run::of(&command.output().unwrap())
+}
+
+#[test]
 fn ten_thousand_refs_in_one_push_are_all_judged() {
     let world = World::adopted();
     let tip = world.git("a", &["rev-parse", "HEAD"]);
-    let lines: Vec<String> = (0..10_000)
-        .map(|n| {
-            format!(
-                "create refs/heads/many/{n} {tip}
-"
-            )
-        })
-        .collect();
-    let lines = lines.concat();
-    let mut command = world.command("git", "a");
-    command
-        .args(["update-ref", "--stdin"])
-        .stdin(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), lines.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
-    world.pushed("a", &["refs/heads/many/*:refs/heads/many/*"]);
-    let record = world.record();
-    let judged = record.iter().filter(|line| {
-        line["intent"]["subject"]
-            .as_str()
-            .unwrap()
-            .starts_with("refs/heads/many/")
-    });
-    assert_eq!(judged.count(), 10_000);
+    let absent = "0".repeat(40);
+    let line = |n: u32| format!("{absent} {tip} refs/heads/many/{n}\n");
+    let lines: String = (0..10_000).map(line).collect();
+    let run = receive(&world, &lines);
+    assert_eq!(run.exit, 0, "{run:?}");
+    let judged = |line: &&serde_json::Value| {
+        let subject = line["intent"]["subject"].as_str();
+        subject.is_some_and(|name| name.starts_with("refs/heads/many/"))
+    };
+    assert_eq!(world.record().iter().filter(judged).count(), 10_000);
+    // One that is not allowed denies all of them, and is found among them.
+    let denied = format!("{lines}{absent} {tip} refs/permit/other\n");
+    let run = receive(&world, &denied);
+    assert_eq!(run.exit, 5, "{run:?}");
+    assert!(run.stderr.contains("[EVENT_NOT_ALLOWED]"), "{run:?}");
 }
 
 #[test]
@@ -234,4 +339,35 @@ fn content_needs_a_permit_where_enforcement_demands_one() {
     world.write("a", "src/x", "guarded still");
     world.commit("a", "Again");
     world.denied("a", &["main"], "PERMIT_REQUIRED");
+}
+
+#[test]
+fn a_permit_that_is_bound_to_the_old_tip_is_found_behind_newer_events() {
+    let world = World::new();
+    let attached = json!({"schema": "permit.enforcement.v1", "record": "permit-guard.jsonl", "boundaries": [
+        {"boundary": "git.receive", "class": "content.change", "refs": ["refs/heads/main"],
+         "paths": ["src/**"], "stream": "main", "require": "permit"}]});
+    let mut bound = policy("1");
+    bound["rules"][0]["grant"] = json!({"mode": "bounded", "commit": true});
+    world.write("a", POLICY, bound.to_string());
+    world.write("a", "governance/enforcement.json", attached.to_string());
+    world.commit("a", "Adopt with enforcement");
+    world.pushed("a", &["main", "refs/permit/streams/main"]);
+    for round in 0..2 {
+        let before = world.git("a", &["rev-parse", "HEAD"]);
+        world.write("a", "src/x", format!("guarded {round}"));
+        let after = world.commit("a", "Source");
+        world.denied("a", &["main"], "PERMIT_REQUIRED");
+        let request = json!({"schema": "permit.request.v1", "actor_id": "boundary:git.receive",
+            "capability": {"kind": "tool", "selector": "content.change"},
+            "operation": "push", "target": "refs/heads/main", "context": {"before": before, "after": after}});
+        let request = world.save("content.json", &request);
+        let issue = ["issue", "--request", &request, "--at", "origin/main"];
+        world.ok("a", &issue);
+        // Events under the commit that the push brings, and under the old tip, stand after it.
+        world.issue("a", &world.request("run", &json!({})));
+        let often = world.request("run.often", &json!({}));
+        world.ok("a", &["issue", "--request", &often, "--at", "origin/main"]);
+        world.pushed("a", &["main", "refs/permit/streams/main"]);
+    }
 }

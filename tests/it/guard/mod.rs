@@ -2,6 +2,7 @@
 
 mod classes;
 mod modes;
-mod streams;
+mod reuse;
+pub(crate) mod streams;
 mod walkthrough;
 pub(crate) mod world;

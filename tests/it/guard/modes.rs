@@ -143,3 +143,72 @@ fn recording_that_fails_blocks_in_enforce_and_is_said_loudly_in_shadow() {
         "{run:?}"
     );
 }
+
+/// The gaps that the record holds, as ref, from and to.
+fn gaps(world: &World) -> Vec<[String; 3]> {
+    let record = world.record();
+    let gaps = record
+        .iter()
+        .filter(|line| line["schema"] == "permit.enforcement_gap.v1");
+    gaps.map(|gap| ["ref", "from", "to"].map(|key| gap[key].as_str().unwrap().to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_gap_uses_only_the_newest_line_of_a_ref() {
+    let world = World::adopted();
+    let first = world.git("a", &["rev-parse", "HEAD"]);
+    world.write("a", "README", "two");
+    let second = world.commit("a", "Two");
+    world.pushed("a", &["main"]);
+    // Put back in `off` to where earlier lines, and the newest one's `before`, still name it.
+    let run = world.push("a", "off", &["+main~1:main"]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    world.git("a", &["reset", "-q", "--hard", &first]);
+    world.write("a", "README", "three");
+    world.commit("a", "Three");
+    world.pushed("a", &["main"]);
+    let name = "refs/heads/main".to_owned();
+    assert_eq!(gaps(&world), [[name, second, first]]);
+}
+
+#[test]
+fn a_ref_that_was_made_or_removed_in_off_has_a_gap() {
+    let world = World::adopted();
+    let tip = world.git("a", &["rev-parse", "HEAD"]);
+    world.pushed("a", &["main:kept"]);
+    let off = |arguments: &[&str]| assert_eq!(world.push("a", "off", arguments).exit, 0);
+    off(&[":kept", "main:made"]);
+    assert!(gaps(&world).is_empty());
+    world.write("a", "README", "two");
+    let second = world.commit("a", "Two");
+    world.pushed("a", &["HEAD:kept", "HEAD:made", "HEAD:new"]);
+    let gap = |name: &str, from: &str, to: &str| [name, from, to].map(str::to_owned);
+    let mut found = vec![
+        gap("refs/heads/kept", &tip, ""),
+        gap("refs/heads/made", "", &tip),
+    ];
+    assert_eq!(gaps(&world), found);
+    let report = world.permit("server.git", &["guard", "report"]).stdout;
+    let shown = format!("refs/heads/made from nothing to {tip}");
+    assert!(report.contains(&shown), "{report}");
+    // Deleted and made again elsewhere.
+    off(&[":kept"]);
+    off(&["main~1:refs/heads/kept"]);
+    world.pushed("a", &["HEAD:kept", "HEAD:new"]);
+    found.push(gap("refs/heads/kept", &second, &tip));
+    assert_eq!(gaps(&world), found);
+}
+
+#[test]
+fn what_was_allowed_beside_something_denied_moved_nothing_and_is_no_gap() {
+    let world = World::adopted();
+    let run = world.push(
+        "a",
+        "enforce",
+        &["main:one", "main:refs/permit/other", "main:two"],
+    );
+    assert!(run.stderr.contains("[EVENT_NOT_ALLOWED]"), "{run:?}");
+    world.pushed("a", &["main:one", "main:two"]);
+    assert!(gaps(&world).is_empty());
+}

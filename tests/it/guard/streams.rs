@@ -7,7 +7,7 @@ use super::world::World;
 const STREAM: &str = "refs/permit/streams/main";
 
 /// Replaces the newest event's commit by one with other bytes, in the form of an event.
-fn forge(world: &World, at: &str, change: impl Fn(&str) -> String) {
+pub(crate) fn forge(world: &World, at: &str, change: impl Fn(&str) -> String) {
     let tip = world.git(at, &["rev-parse", STREAM]);
     let bytes = world.git(at, &["cat-file", "commit", &tip]);
     let mut command = world.command("git", at);
@@ -29,7 +29,7 @@ fn forge(world: &World, at: &str, change: impl Fn(&str) -> String) {
 }
 
 /// Seals the artifact in a commit anew, so that only deriving it again shows the change.
-fn reseal(bytes: &str, from: &str, to: &str) -> String {
+pub(crate) fn reseal(bytes: &str, from: &str, to: &str) -> String {
     use permit::engine::canonical::{Value, parse, to_bytes};
     use permit::engine::digest::{Domain, domain_hash};
     let (head, artifact) = bytes.rsplit_once("\n\n").unwrap();
@@ -43,6 +43,17 @@ fn reseal(bytes: &str, from: &str, to: &str) -> String {
         unreachable!()
     };
     let payload = identity.remove("payload").unwrap();
+    let named = |key: &str| identity.get(key).cloned().unwrap();
+    if !named("event_type").as_str().unwrap().starts_with("permit.") {
+        let keys = ["event_type", "stream_id", "sequence", "prev_event_hash"];
+        let mut id = permit::engine::canonical::Object::of(keys.map(|key| (key, named(key))));
+        id.insert("payload", payload.clone());
+        let id = permit::engine::digest::Digest::new(domain_hash(Domain::EventId, &id.into()));
+        identity.insert("event_id", Value::from(id.to_string()));
+    }
+    let mut event = identity.clone();
+    event.insert("payload", payload.clone());
+    members.insert("event", Value::Object(event));
     let body = Value::Object(permit::engine::canonical::Object::of([(
         "payload", payload,
     )]));
@@ -165,4 +176,38 @@ fn a_stream_of_an_unlawful_name_or_beginning_is_refused() {
     );
     world.ok("a", &["stream", "open", "second"]);
     world.pushed("a", &["refs/permit/streams/second"]);
+}
+
+#[test]
+fn a_run_is_recorded_only_as_its_permit_names_it() {
+    let world = World::adopted();
+    world.git("a", &["config", "permit.governedRef", "refs/heads/main"]);
+    let request = world.request("run", &json!({"argv": ["true"]}));
+    let permit = world.issue("a", &request);
+    let mut command = world.command(env!("CARGO_BIN_EXE_permit"), "a");
+    command.args(["exec", &permit, "--request", &request]);
+    command.env("ENFORCEMENT_MODE", "enforce");
+    assert!(command.status().unwrap().success());
+    let tip = world.git("a", &["rev-parse", STREAM]);
+    let requested = world.git("a", &["rev-parse", &format!("{STREAM}~1")]);
+    for (from, to) in [
+        ("\"argv\":[\"true\"]", "\"argv\":[\"false\"]"),
+        (
+            "\"target_commit\":\"\"",
+            "\"target_commit\":\"1111111111111111111111111111111111111111\"",
+        ),
+    ] {
+        world.git("a", &["update-ref", STREAM, &requested]);
+        forge(&world, "a", |bytes| reseal(bytes, from, to));
+        world.denied("a", &[STREAM], "REPLAY_MISMATCH");
+    }
+    // A run that the policy allows without a warning is not recorded as one with a warning.
+    world.git("a", &["update-ref", STREAM, &tip]);
+    forge(&world, "a", |bytes| {
+        reseal(bytes, "tool.exec.allowed", "tool.exec.warned")
+            .replace("tool.exec.allowed #", "tool.exec.warned #")
+    });
+    world.denied("a", &[STREAM], "EVENT_NOT_ALLOWED");
+    world.git("a", &["update-ref", STREAM, &tip]);
+    world.pushed("a", &[STREAM]);
 }

@@ -5,5 +5,6 @@ mod flow;
 mod hazards;
 mod link;
 mod readme;
+mod received;
 mod sandbox;
 mod vectors;
