@@ -48,7 +48,7 @@ pub(crate) fn reseal(bytes: &str, from: &str, to: &str) -> String {
         let keys = ["event_type", "stream_id", "sequence", "prev_event_hash"];
         let mut id = permit::engine::canonical::Object::of(keys.map(|key| (key, named(key))));
         id.insert("payload", payload.clone());
-        let id = permit::engine::digest::Digest::new(domain_hash(Domain::EventId, &id.into()));
+        let id = permit::engine::digest::Digest::new(domain_hash(Domain::EventId, &id));
         identity.insert("event_id", Value::from(id.to_string()));
     }
     let mut event = identity.clone();
