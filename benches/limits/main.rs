@@ -212,7 +212,7 @@ impl Bench {
             || per_event(verify(&self.largest), self.most),
         );
         let work = format!(
-            "`verify-chain`, {} events, time for 1,000",
+            "`verify-chain`, {} events: time for 1,000",
             count(self.middle)
         );
         row(
@@ -327,38 +327,42 @@ impl Bench {
             "| events | `issue --batch --atomic` | `verify-chain` | `replay` | most memory of either | `issue` |"
         );
         println!("|---|---|---|---|---|---|");
-        let tens = [self.most / 1000, self.most / 100, self.middle, self.most];
-        for events in tens.into_iter().filter(|events| *events >= 1000) {
-            let world = World::of_events(&self.folder, &format!("growth-{events}"), events);
-            let batch = world.batch(events - 1);
-            let line = [
-                "issue",
-                "--atomic",
-                "--open-stream",
-                "--stream",
-                "again",
-                "--batch",
-            ];
-            let issued = run(world.permit(&line).arg(batch));
-            let verify = || world.permit(&["verify-chain"]);
-            let replay = || world.permit(&["replay"]);
-            let request = self.request(2);
-            let single =
-                (0..MANY).map(|_| run(world.permit(&["issue", "--request"]).arg(&request)));
-            let single = median(single);
-            println!(
-                "| {} | {} | {} | {} | {} | {} |",
-                count(events),
-                rate(events, issued),
-                rate(events, median((0..3).map(|_| run(&mut verify())))),
-                rate(events, median((0..3).map(|_| run(&mut replay())))),
-                peak(&mut verify())
-                    .max(peak(&mut replay()))
-                    .map_or("–".to_owned(), |mib| format!("{mib} MiB")),
-                milliseconds(single),
-            );
-            fs::remove_dir_all(&world.path).unwrap();
+        for events in [self.most / 1000, self.most / 100] {
+            if events >= 1000 {
+                let world = World::of_events(&self.folder, &format!("growth-{events}"), events);
+                self.row_of_growth(&world, events);
+            }
         }
+        self.row_of_growth(&self.large, self.middle);
+        self.row_of_growth(&self.largest, self.most);
+    }
+
+    fn row_of_growth(&self, world: &World, events: usize) {
+        let batch = world.batch(events - 1);
+        let line = [
+            "issue",
+            "--atomic",
+            "--open-stream",
+            "--stream",
+            "again",
+            "--batch",
+        ];
+        let issued = run(world.permit(&line).arg(batch));
+        let verify = || world.permit(&["verify-chain"]);
+        let replay = || world.permit(&["replay"]);
+        let request = self.request(2);
+        let single = (0..MANY).map(|_| run(world.permit(&["issue", "--request"]).arg(&request)));
+        let single = median(single);
+        let most = peak(&mut verify()).max(peak(&mut replay()));
+        println!(
+            "| {} | {} | {} | {} | {} | {} |",
+            count(events),
+            rate(events, issued),
+            rate(events, median((0..3).map(|_| run(&mut verify())))),
+            rate(events, median((0..3).map(|_| run(&mut replay())))),
+            most.map_or("–".to_owned(), |mib| format!("{mib} MiB")),
+            milliseconds(single),
+        );
     }
 
     /// A file with one request.

@@ -26,7 +26,7 @@ use crate::git::{CommitId, EventBytes, STRIDE, is_named};
 const PARTS: usize = 128;
 
 /// The bytes of events after which a round ends.
-const ROUND: u64 = 192 << 20;
+const ROUND: u64 = 160 << 20;
 
 /// How many events pass between two looks at what a round has spent.
 const LOOK: u64 = 64;
@@ -304,8 +304,8 @@ fn run<F: Find>(
         let mut walks = walks.lock().ok().filter(|_| open)?;
         walks.next()
     };
-    let work = || {
-        let session = opener.open()?;
+    let work = |thread| {
+        let session = opener.open(thread)?;
         let mut made = Vec::new();
         while let Some(walk) = next() {
             made.push(Made {
@@ -318,8 +318,10 @@ fn run<F: Find>(
         Ok(made)
     };
     thread::scope(|scope| {
-        let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-        let mut all = work()?;
+        let others: Vec<_> = (1..workers)
+            .map(|thread| scope.spawn(move || work(thread)))
+            .collect();
+        let mut all = work(0)?;
         for other in others {
             let lost = |_| Err(Refusal::new(Code::Internal, "a thread broke off"));
             all.extend(other.join().unwrap_or_else(lost)?);

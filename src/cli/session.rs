@@ -47,10 +47,10 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    /// Opens the repository.
-    pub(crate) fn open(&self) -> Result<Session, Refusal> {
+    /// Opens the repository in the thread of this number.
+    pub(crate) fn open(&self, thread: usize) -> Result<Session, Refusal> {
         Ok(Session {
-            repository: Repository::open(&self.git_dir, Some(&self.git_dir))?,
+            repository: Repository::open_in_thread(&self.git_dir, thread)?,
             format: self.format,
             governed_ref: self.governed_ref.clone(),
             role: self.role,

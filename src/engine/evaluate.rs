@@ -16,20 +16,20 @@ use super::review::{Artifact, Asked, Judged, review_id};
 /// What the policy says of a request: the record that an auditor reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
+    /// The request's capability.
+    pub capability_descriptor: Capability,
+    /// How a conflict of rules was decided.
+    pub conflict_resolution_mode: ConflictMode,
+    /// `permit_<severity>`.
+    pub final_gating: String,
+    /// The effect that won.
+    pub final_severity: Effect,
+    /// By which rule; `default` where none matched.
+    pub matched_rule_id: String,
     /// Under which policy.
     pub policy_hash: PolicyHash,
     /// Of which request.
     pub request_fingerprint: Fingerprint,
-    /// By which rule; `default` where none matched.
-    pub matched_rule_id: String,
-    /// How a conflict of rules was decided.
-    pub conflict_resolution_mode: ConflictMode,
-    /// The effect that won.
-    pub final_severity: Effect,
-    /// `permit_<severity>`.
-    pub final_gating: String,
-    /// The request's capability.
-    pub capability_descriptor: Capability,
 }
 
 /// What becomes of a request.

@@ -14,35 +14,31 @@ use super::policy::{Effect, GrantMode, GrantTerms, SeverityToGating};
 use super::request::{Capability, MAX_REQUEST};
 use super::text::{id_fault, stream_id_fault};
 
-/// A permit: exactly the fields of section 5.
+/// A permit: exactly the fields of section 5, in canonical order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "permit")]
 pub struct Permit {
-    /// `domain_hash(execution_permit.v1, every other field)`.
-    pub permit_id: PermitId,
-    /// Under which policy it was decided.
-    pub policy_hash: PolicyHash,
-    /// For which request.
-    pub request_fingerprint: Fingerprint,
     /// For which capability.
     pub capability: Capability,
     /// What was decided; a `block` is the recorded denial.
     pub decision: Effect,
-    /// What each severity does.
-    pub severity_to_gating: SeverityToGating,
-    /// The policy's supervisor.
-    pub issued_by: String,
-    /// The sequence of its `permit.issued` event.
-    pub issued_at_sequence: u64,
-    /// The stream that event is on.
-    pub stream_id: String,
-    /// The hash of the event before it.
-    pub prev_event_hash: EventHash,
-    /// Once or as often as wanted, and for what.
-    pub permit_scope: PermitScope,
     /// Until when.
     pub expiry_condition: Expiry,
+    /// The sequence of its `permit.issued` event.
+    pub issued_at_sequence: u64,
+    /// The policy's supervisor.
+    pub issued_by: String,
+    /// `domain_hash(execution_permit.v1, every other field)`.
+    pub permit_id: PermitId,
+    /// Once or as often as wanted, and for what.
+    pub permit_scope: PermitScope,
+    /// Under which policy it was decided.
+    pub policy_hash: PolicyHash,
+    /// The hash of the event before it.
+    pub prev_event_hash: EventHash,
+    /// For which request.
+    pub request_fingerprint: Fingerprint,
     /// The review it rests on; when and only when the decision is `review`.
     #[serde(
         default,
@@ -50,6 +46,10 @@ pub struct Permit {
         skip_serializing_if = "Option::is_none"
     )]
     pub review_ref: Option<ReviewRef>,
+    /// What each severity does.
+    pub severity_to_gating: SeverityToGating,
+    /// The stream that event is on.
+    pub stream_id: String,
 }
 
 /// Once or as often as wanted, and for what.

@@ -18,17 +18,17 @@ pub const MAX_REQUEST: usize = 1 << 20;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "permit.request.v1")]
 pub struct Request {
-    schema: RequestSchema,
     /// Who asks.
     pub actor_id: String,
     /// For which capability.
     pub capability: Capability,
-    /// What it is to do; the method of a `net_egress`, the injection of a `secret_use`.
-    pub operation: String,
-    /// To what.
-    pub target: String,
     /// Anything else that the decision is bound to.
     pub context: Object<'static>,
+    /// What it is to do; the method of a `net_egress`, the injection of a `secret_use`.
+    pub operation: String,
+    schema: RequestSchema,
+    /// To what.
+    pub target: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -151,9 +151,9 @@ impl Request {
         let hashed = Object::of([
             ("actor_id", Value::from(self.actor_id.as_str())),
             ("capability", Value::from(self.capability.to_string())),
+            ("context_hash", Value::from(context_hash)),
             ("operation", Value::from(self.operation.as_str())),
             ("target", Value::from(self.target.as_str())),
-            ("context_hash", Value::from(context_hash)),
         ]);
         Fingerprint::new(domain_hash(Domain::RequestFingerprint, &hashed))
     }

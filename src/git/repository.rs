@@ -56,6 +56,24 @@ impl Repository {
         })
     }
 
+    /// Opens a repository for one of several threads, which only read.
+    ///
+    /// libgit2 shares a pack, and the lock that it holds while it looks an object up, among all that name it alike. So
+    /// each thread names the folder of the objects in its own way: with as many `/.` behind it as the thread's number.
+    ///
+    /// # Errors
+    /// As [`Repository::open`].
+    pub fn open_in_thread(git_dir: &Path, number: usize) -> Result<Self> {
+        let repository = Self::open(git_dir, Some(git_dir))?;
+        let objects = repository.common_dir().join("objects");
+        if let Some(objects) = objects.to_str() {
+            let odb = Odb::new()?;
+            odb.add_disk_alternate(&format!("{objects}{}", "/.".repeat(number)))?;
+            repository.inner.set_odb(&odb)?;
+        }
+        Ok(repository)
+    }
+
     /// Opens a repository while Git receives a push: objects are also read from the quarantine and its alternates.
     ///
     /// # Errors
