@@ -24,6 +24,7 @@ use std::env;
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use measure::{Pair, median, pair, peak, run, time};
@@ -51,6 +52,8 @@ fn main() {
         large: World::of_events(folder.path(), "large", most / 10),
         largest: World::of_events(folder.path(), "largest", most),
     };
+    // What was written goes to the disk before anything is measured beside it.
+    run(&mut Command::new("sync"));
     bench.note("built");
     println!("| work | against | permit | the other | ratio | goal |");
     println!("|---|---|---|---|---|---|");
@@ -115,7 +118,7 @@ impl Bench {
         run(&mut export);
         let work = format!("`verify-chain --jsonl`, {} events", count(self.most));
         let lines = || run(&mut world.permit(&["verify-chain", "--jsonl", name]));
-        let mut hash = std::process::Command::new("openssl");
+        let mut hash = Command::new("openssl");
         hash.args(["dgst", "-sha256", name]);
         let found = pair(TURNS, lines, || run(&mut hash));
         row(

@@ -1,30 +1,25 @@
 //! One audit stream as commands use it: its tip, a walk back from it, and appending what was derived from the tip.
 
+mod append;
 mod authority;
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
-use std::thread;
-use std::time::Duration;
 
 use super::fault;
 use super::progress::Progress;
 use super::remote::Remote;
 use super::session::Session;
-use crate::engine::chain::{Event, Expectation, Fault, Order, SealedEvent, Tip, Verdict, Verifier};
+use crate::engine::chain::{Event, Expectation, Fault, Order, Tip, Verdict, Verifier};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::text::stream_id_fault;
-use crate::git::{
-    self, CommitId, EventBytes, EventFault, Repository, StreamRef, event_commit_bytes,
-};
+use crate::git::{CommitId, EventBytes, EventFault, Repository, StreamRef};
 
+pub(crate) use append::{Appended, Sink, TRIES};
 pub(crate) use authority::Standing;
 
 /// The refs under which streams stand.
 pub(crate) const STREAMS: &str = "refs/permit/streams/";
-
-/// How often an append is derived again on a tip that another writer moved, before `CONTENTION`.
-pub(crate) const TRIES: u32 = 200;
 
 /// A stream of a repository.
 pub(crate) struct Stream<'r> {
@@ -117,33 +112,6 @@ pub(crate) fn broken(id: &str, fault: &Fault) -> Refusal {
 pub(crate) struct At {
     pub(crate) commit: CommitId,
     pub(crate) tip: Tip,
-}
-
-/// Events on their way onto a stream, each after the one before it.
-pub(crate) struct Sink<'s> {
-    storing: git::Storing<'s>,
-    newest: Option<Tip>,
-    commits: Vec<CommitId>,
-}
-
-impl Sink<'_> {
-    /// Adds an event and returns its commit, which counts once the append is through.
-    pub(crate) fn push(&mut self, event: &SealedEvent) -> Result<CommitId, Refusal> {
-        let message = event.message();
-        let bytes = event_commit_bytes(self.storing.last(), event.sequence(), message.as_bytes());
-        let commit = self.storing.push(bytes)?;
-        self.commits.push(commit);
-        self.newest = Some(event.tip());
-        Ok(commit)
-    }
-}
-
-/// What an append left behind.
-pub(crate) struct Appended<T> {
-    /// The newest event now.
-    pub(crate) at: At,
-    /// What the derivation returned beside the events.
-    pub(crate) derived: T,
 }
 
 impl<'r> Stream<'r> {
@@ -304,130 +272,6 @@ impl<'r> Stream<'r> {
         Ok(())
     }
 
-    /// Appends what is derived from the newest event; derives again where another writer was faster. Where there is an
-    /// authority, its newest event is the one, and it has accepted what was derived when this returns.
-    ///
-    /// # Errors
-    /// Whatever the derivation refuses; `CONTENTION` where others won every try.
-    pub(crate) fn append<T>(
-        &self,
-        mut derive: impl FnMut(Option<&At>) -> Result<(Vec<SealedEvent>, T), Refusal>,
-    ) -> Result<Appended<T>, Refusal> {
-        self.append_each(|before, sink| {
-            let (events, derived) = derive(before)?;
-            events
-                .iter()
-                .try_for_each(|event| sink.push(event).map(drop))?;
-            Ok(derived)
-        })
-    }
-
-    /// As [`Stream::append`], for many events: each goes its way as soon as it is derived.
-    ///
-    /// # Errors
-    /// As [`Stream::append`].
-    pub(crate) fn append_each<T>(
-        &self,
-        mut derive: impl FnMut(Option<&At>, &mut Sink<'_>) -> Result<T, Refusal>,
-    ) -> Result<Appended<T>, Refusal> {
-        for turn in 0..TRIES {
-            let authority = match self.authority {
-                Some(remote) => Some((remote, self.meet(remote)?)),
-                None => None,
-            };
-            let before = self.tip()?;
-            let tip = before.as_ref().map(|at| at.commit);
-            let mut sink = Sink {
-                storing: self.reference.begin(tip),
-                newest: None,
-                commits: Vec::new(),
-            };
-            let derived = derive(before.as_ref(), &mut sink)?;
-            let Sink {
-                storing,
-                newest,
-                commits,
-            } = sink;
-            let Some(newest) = newest else {
-                return Ok(Appended {
-                    at: before.ok_or_else(|| self.missing())?,
-                    derived,
-                });
-            };
-            let placed = match authority {
-                None => self.place(tip, storing)?,
-                Some((remote, theirs)) => {
-                    let new = storing.finish()?;
-                    self.publish(remote, theirs, tip, new)?.then_some(new)
-                }
-            };
-            if let Some(commit) = placed {
-                let count = u64::try_from(commits.len()).unwrap_or(u64::MAX);
-                let first = newest.next_sequence().saturating_sub(count);
-                self.repository.remember_appended(&self.id, first, &commits);
-                return Ok(Appended {
-                    at: At {
-                        commit,
-                        tip: newest,
-                    },
-                    derived,
-                });
-            }
-            self.back_off(turn);
-        }
-        Err(self.contention())
-    }
-
-    /// Makes commits durable and moves the ref to the last in one compare-and-swap; nothing where another writer was
-    /// faster.
-    fn place(
-        &self,
-        tip: Option<CommitId>,
-        storing: git::Storing<'_>,
-    ) -> Result<Option<CommitId>, Refusal> {
-        if self.reference.tip()? != tip {
-            return Ok(None);
-        }
-        let new = storing.finish()?;
-        match self.reference.swap(tip, new) {
-            Ok(()) => {
-                if tip.is_none() {
-                    self.repository.remember(&self.id, new);
-                }
-                Ok(Some(new))
-            }
-            Err(git::Error::Moved) => Ok(None),
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    /// Makes events durable on a commit, without moving the ref; returns the last one's commit.
-    pub(crate) fn store(&self, tip: CommitId, events: &[SealedEvent]) -> Result<CommitId, Refusal> {
-        Ok(self
-            .reference
-            .store(Some(tip), &commits_of(Some(tip), events).0)?)
-    }
-
-    /// Waits a little longer with every lost try, and not as long as the neighbour does; longer where each try is a
-    /// push.
-    pub(crate) fn back_off(&self, turn: u32) {
-        let spread = std::process::id().wrapping_mul(2_654_435_761) >> 22;
-        let longest = 200_u32.saturating_mul(turn.min(20).saturating_add(1));
-        let wait = longest.saturating_add(spread);
-        let scale = if self.authority.is_some() { 16 } else { 1 };
-        thread::sleep(Duration::from_micros(u64::from(wait.saturating_mul(scale))));
-    }
-
-    pub(crate) fn contention(&self) -> Refusal {
-        Refusal::new(
-            Code::Contention,
-            format!(
-                "other writers won every one of {TRIES} tries to append to `{}`",
-                self.id
-            ),
-        )
-    }
-
     /// The artifact bytes of an event whose commit is known.
     pub(crate) fn artifact(&self, commit: CommitId) -> Result<Vec<u8>, Refusal> {
         let found = self
@@ -485,19 +329,6 @@ impl<'r> Stream<'r> {
     pub(crate) fn broken(&self, fault: &Fault) -> Refusal {
         broken(&self.id, fault)
     }
-}
-
-/// The commits of events on a tip: their bytes and their ids.
-fn commits_of(tip: Option<CommitId>, events: &[SealedEvent]) -> (Vec<Vec<u8>>, Vec<CommitId>) {
-    let mut parent = tip;
-    let mut commits = Vec::with_capacity(events.len());
-    for event in events {
-        let bytes = event_commit_bytes(parent, event.sequence(), event.message().as_bytes());
-        let id = git::event_commit_id(&bytes);
-        parent = Some(id);
-        commits.push((bytes, id));
-    }
-    commits.into_iter().unzip()
 }
 
 fn note_malformed(verifier: &mut Verifier, commit: CommitId, what: &impl Display) {

@@ -245,36 +245,20 @@ impl<'r> StreamRef<'r> {
         Storing::new(self.repository, &self.odb, tip)
     }
 
-    /// Appends events and returns the last one's commit id, which is then the ref's.
+    /// Makes the events that were added on `tip` durable and moves the ref to the last one; returns its commit id.
     ///
-    /// `tip` is what the ref was read as (`None`: it is not there yet). Each element of `commits` is what
-    /// [`event_commit_bytes`] wrote, on the one before it, the first on `tip`. The objects are flushed to the disk,
-    /// then the ref is swapped under its lock and flushed. A crash leaves the ref at the old or at the new tip.
+    /// The objects are flushed to the disk, then the ref is swapped under its lock and flushed. A crash leaves the ref at
+    /// the old or at the new tip.
     ///
     /// # Errors
-    /// [`Error::Moved`] where the ref is not at `tip`, [`Error::Locked`], [`Error::Io`], [`Error::Corrupt`] where the
-    /// commits do not follow each other. The ref is then as it was.
-    pub fn append(&self, tip: Option<CommitId>, commits: &[Vec<u8>]) -> Result<CommitId> {
+    /// [`Error::Moved`] where the ref is not at `tip`, [`Error::Locked`], [`Error::Io`]. The ref is then as it was.
+    pub fn append(&self, tip: Option<CommitId>, storing: Storing<'_>) -> Result<CommitId> {
         if self.tip()? != tip {
             return Err(Error::Moved);
         }
-        let new = self.store(tip, commits)?;
+        let new = storing.finish()?;
         self.swap(tip, new)?;
         Ok(new)
-    }
-
-    /// Makes the commits of events durable and moves no ref; returns the last one's id.
-    ///
-    /// `commits` are those of [`StreamRef::append`], the first on `tip`.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] where the commits do not follow each other, [`Error::Io`].
-    pub fn store(&self, tip: Option<CommitId>, commits: &[Vec<u8>]) -> Result<CommitId> {
-        let mut storing = self.begin(tip);
-        for bytes in commits {
-            storing.push(bytes.clone())?;
-        }
-        storing.finish()
     }
 
     /// Moves the ref from `expected` (`None`: it is not there) to a commit that is stored, durably.

@@ -43,8 +43,9 @@ impl<'s> Ledger<'s> {
         for turn in 0..TRIES {
             let tip = self.tip()?;
             let (record, derived) = derive(tip)?;
-            let commit = event_commit_bytes(tip, record.time, &record.message);
-            match self.reference.append(tip, &[commit]) {
+            let mut storing = self.reference.begin(tip);
+            storing.push(event_commit_bytes(tip, record.time, &record.message))?;
+            match self.reference.append(tip, storing) {
                 Ok(id) => return Ok((id, derived)),
                 Err(git::Error::Moved) => {
                     let spread = std::process::id().wrapping_mul(2_654_435_761) >> 22;

@@ -18,7 +18,24 @@ fn append(stream: &StreamRef<'_>, message: &str) -> Result<CommitId, Error> {
         None => 0,
         Some(tip) => stream.read_event(tip).unwrap().time().saturating_add(1),
     };
-    stream.append(tip, &[event_commit_bytes(tip, time, message.as_bytes())])
+    append_all(
+        stream,
+        tip,
+        &[event_commit_bytes(tip, time, message.as_bytes())],
+    )
+}
+
+/// Appends commits on `tip`, each on the one before it.
+fn append_all(
+    stream: &StreamRef<'_>,
+    tip: Option<CommitId>,
+    commits: &[Vec<u8>],
+) -> Result<CommitId, Error> {
+    let mut storing = stream.begin(tip);
+    for bytes in commits {
+        storing.push(bytes.clone())?;
+    }
+    stream.append(tip, storing)
 }
 
 /// Makes a line of commits, each the child of the one before.
@@ -88,9 +105,9 @@ fn a_batch_is_one_pack_that_git_accepts() {
     let sandbox = Sandbox::new();
     let repository = sandbox.open();
     let stream = repository.stream(REF).unwrap();
-    let opened = stream.append(None, &line(None, 0..3)).unwrap();
+    let opened = append_all(&stream, None, &line(None, 0..3)).unwrap();
     let commits = line(Some(opened), 3..500);
-    let tip = stream.append(Some(opened), &commits).unwrap();
+    let tip = append_all(&stream, Some(opened), &commits).unwrap();
     assert_eq!(event_commit_id(commits.last().unwrap()), tip);
     assert_eq!(
         stream
@@ -114,15 +131,18 @@ fn a_batch_is_one_pack_that_git_accepts() {
         .last()
         .unwrap();
     sandbox.git(&["verify-pack", index.to_str().unwrap()]);
-    let again = stream.append(Some(opened), &commits);
+    let again = append_all(&stream, Some(opened), &commits);
     assert!(matches!(again, Err(Error::Moved)));
-    assert!(matches!(stream.append(Some(tip), &[]), Err(Error::Git(_))));
     assert!(matches!(
-        stream.append(Some(tip), &line(None, 0..1)),
+        append_all(&stream, Some(tip), &[]),
+        Err(Error::Git(_))
+    ));
+    assert!(matches!(
+        append_all(&stream, Some(tip), &line(None, 0..1)),
         Err(Error::Corrupt { .. })
     ));
     assert!(matches!(
-        stream.append(Some(tip), &[b"tree".to_vec()]),
+        append_all(&stream, Some(tip), &[b"tree".to_vec()]),
         Err(Error::Corrupt { .. })
     ));
     assert_eq!(stream.tip().unwrap(), Some(tip));
@@ -226,7 +246,7 @@ fn of_two_creators_one_wins() {
                 let stream = repository.stream(REF).unwrap();
                 let commit = event_commit_bytes(None, 0, message.as_bytes());
                 barrier.wait();
-                stream.append(None, &[commit])
+                append_all(&stream, None, &[commit])
             })
         };
         let creators = [creator("one"), creator("two")];
@@ -331,7 +351,12 @@ fn a_writer_killed_before_the_ref_moved_leaves_the_old_tip() {
     let file = sandbox.loose(&id);
     fs::remove_file(&file).unwrap();
     fs::write(&file, b"").unwrap();
-    assert_eq!(stream.append(Some(tip), &[commit]).unwrap().to_string(), id);
+    assert_eq!(
+        append_all(&stream, Some(tip), &[commit])
+            .unwrap()
+            .to_string(),
+        id
+    );
     assert_eq!(
         sandbox.git(&["fsck", "--strict", "--full", "--no-dangling"]),
         ""
@@ -351,7 +376,7 @@ fn a_disk_that_refuses_leaves_nothing_half_written() {
     fs::remove_dir_all(sandbox.git_path("objects/pack")).unwrap();
     fs::write(sandbox.git_path("objects/pack"), "likewise").unwrap();
     for commits in [&[one][..], &many] {
-        let refused = stream.append(Some(tip), commits);
+        let refused = append_all(&stream, Some(tip), commits);
         assert!(matches!(refused, Err(Error::Io { .. })), "{refused:?}");
         assert_eq!(stream.tip().unwrap(), Some(tip));
     }
