@@ -57,13 +57,13 @@ fn main() {
     bench.note("built");
     println!("| work | against | permit | the other | ratio | goal |");
     println!("|---|---|---|---|---|---|");
+    bench.policies();
+    bench.single_processes();
     bench.verification();
     bench.replay();
-    bench.batches();
     bench.growth_of_verification();
     bench.many_streams();
-    bench.single_processes();
-    bench.policies();
+    bench.batches();
     receive::measure(&bench);
     println!();
     bench.table_of_growth();

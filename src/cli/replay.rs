@@ -102,6 +102,8 @@ pub(crate) struct Replay<'s> {
     stream: &'s Stream<'s>,
     history: Option<Arc<Mutex<History>>>,
     governed: BTreeMap<CommitId, Governed<'s>>,
+    /// The governed commit that was looked for last, and its place.
+    last: Option<(CommitSha, u64)>,
     findings: Findings,
 }
 
@@ -120,6 +122,7 @@ impl<'s> Replay<'s> {
             stream,
             history,
             governed: BTreeMap::new(),
+            last: None,
             findings: Findings::default(),
         }
     }
@@ -259,11 +262,17 @@ impl<'s> Replay<'s> {
         let Some(history) = &self.history else {
             return Ok(());
         };
-        let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = commit_id(commit);
-        let place = history.position(&self.session.repository, wanted)?;
-        let name = self.session.governed_ref().unwrap_or_default();
-        let place = place.ok_or_else(|| not_governed(wanted, name))?;
+        let place = match self.last {
+            Some((last, place)) if last == commit => place,
+            _ => {
+                let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+                let wanted = commit_id(commit);
+                let place = history.position(&self.session.repository, wanted)?;
+                let name = self.session.governed_ref().unwrap_or_default();
+                place.ok_or_else(|| not_governed(wanted, name))?
+            }
+        };
+        self.last = Some((commit, place));
         self.findings.note_issuance(Issuance {
             sequence,
             commit,
