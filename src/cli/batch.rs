@@ -165,7 +165,8 @@ impl Batch<'_> {
                 }
                 Err(undecided) => pending(undecided),
             };
-            answers.push(Answer::of(outcome));
+            let actor = self.args.actor.as_deref().unwrap_or("unauthenticated");
+            answers.push(Answer::of(outcome.field("actor", actor)));
         }
         Ok(answers)
     }

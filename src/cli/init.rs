@@ -22,9 +22,9 @@ pub(crate) fn run(session: &Session, args: &InitArgs) -> Result<Outcome, Refusal
             .next("run `permit init` in a clone with a work tree, commit and push")
     })?;
     let (mut created, mut kept) = (Vec::new(), Vec::new());
-    let mut scaffold = |path: &str, content: &str, there: bool| -> Result<(), Refusal> {
+    let mut scaffold = |path: &str, content: &str| -> Result<(), Refusal> {
         let file = root.join(path);
-        if there || file.symlink_metadata().is_ok() {
+        if file.symlink_metadata().is_ok() {
             kept.push(path.to_owned());
         } else {
             files::create(&file, content.as_bytes())?;
@@ -32,9 +32,11 @@ pub(crate) fn run(session: &Session, args: &InitArgs) -> Result<Outcome, Refusal
         }
         Ok(())
     };
-    let has_policy = has_policy(&root.join("governance/policy"))?;
-    scaffold("governance/policy/permit.policy.json", POLICY, has_policy)?;
-    scaffold("governance/README.md", README, false)?;
+    // A policy of another name is the one policy that there may be.
+    let policy = policy_in(&root.join("governance/policy"))?;
+    let policy = policy.as_deref().unwrap_or("permit.policy.json");
+    scaffold(&format!("governance/policy/{policy}"), POLICY)?;
+    scaffold("governance/README.md", README)?;
     let stream = Stream::new(session, &args.stream)?;
     let configured = fetch_streams(session)?;
     let elsewhere = if stream.tip_commit()?.is_none() {
@@ -139,16 +141,13 @@ fn held_by(session: &Session, stream: &Stream<'_>) -> Elsewhere {
     found
 }
 
-fn has_policy(folder: &Path) -> Result<bool, Refusal> {
+fn policy_in(folder: &Path) -> Result<Option<String>, Refusal> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(fault::io(folder, &error)),
     };
-    Ok(entries.flatten().any(|entry| {
-        entry
-            .file_name()
-            .to_string_lossy()
-            .ends_with(".policy.json")
-    }))
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    Ok(names.filter(|name| name.ends_with(".policy.json")).min())
 }

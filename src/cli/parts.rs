@@ -26,7 +26,7 @@ use crate::git::{CommitId, EventBytes, STRIDE, is_named};
 const PARTS: usize = 128;
 
 /// The bytes of events after which a round ends.
-const ROUND: u64 = 160 << 20;
+const ROUND: u64 = 64 << 20;
 
 /// How many events pass between two looks at what a round has spent.
 const LOOK: u64 = 64;
@@ -50,6 +50,8 @@ pub(crate) struct Chain<F> {
     next: Option<CommitId>,
     /// Whether it came to the stream's first event.
     whole: bool,
+    /// The commit at which it stopped because that is no event.
+    pub(crate) stopped: Option<CommitId>,
     failed: Option<Refusal>,
     /// The events at multiples of [`STRIDE`], as they were met.
     met: Vec<CommitId>,
@@ -68,6 +70,7 @@ pub(crate) struct Walked {
     verifier: Verifier,
     next: Option<CommitId>,
     whole: bool,
+    stopped: Option<CommitId>,
     met: Vec<CommitId>,
 }
 
@@ -106,6 +109,7 @@ impl<F: Find> Chain<F> {
             found: F::default(),
             next: Some(tip),
             whole: false,
+            stopped: None,
             failed: None,
             met: Vec::new(),
             waiting: remembered.len(),
@@ -150,6 +154,7 @@ impl<F: Find> Chain<F> {
                     self.found.join(found);
                     self.met.extend(walked.met);
                     self.whole = walked.whole;
+                    self.stopped = walked.stopped;
                     self.next = walked.next;
                 }
                 Err(refusal) => self.failed = Some(refusal),
@@ -182,10 +187,11 @@ impl Walk<'_> {
             verifier: self.verifier,
             next: None,
             whole: false,
+            stopped: None,
             met: Vec::new(),
         };
         let (mut left, mut bytes) = (self.most, 0_usize);
-        stream.walk_on(self.from, &mut walked.verifier, |event, found| {
+        let stopped = stream.walk_on(self.from, &mut walked.verifier, |event, found| {
             if is_named(event.sequence) {
                 walked.met.push(found.id());
             }
@@ -209,6 +215,7 @@ impl Walk<'_> {
             }
             Ok(ControlFlow::Continue(()))
         })?;
+        walked.stopped = stopped;
         Ok(walked)
     }
 }

@@ -233,7 +233,8 @@ impl<'r> Stream<'r> {
         Ok(verifier)
     }
 
-    /// Walks on from a commit and shows each event to the verifier, then to the visitor.
+    /// Walks on from a commit and shows each event to the verifier, then to the visitor; returns the commit at which it
+    /// stopped because that is no event.
     ///
     /// # Errors
     /// As [`Stream::walk`].
@@ -242,7 +243,7 @@ impl<'r> Stream<'r> {
         from: CommitId,
         verifier: &mut Verifier,
         mut visit: impl FnMut(&Event<'_>, &EventBytes<'_>) -> Result<ControlFlow<()>, Refusal>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<CommitId>, Refusal> {
         for found in self.reference.walk(from) {
             let found = match found {
                 Ok(found) => found,
@@ -250,9 +251,9 @@ impl<'r> Stream<'r> {
                     return Err(self.unreadable(commit, &EventFault::Missing));
                 }
                 Err((commit, fault)) => {
-                    // What a broken event says of itself counts for nothing; what it hides behind it is not looked at.
+                    // What a broken event says of itself counts for nothing; what stands before it is another matter.
                     note_malformed(verifier, commit, &fault);
-                    break;
+                    return Ok(Some(commit));
                 }
             };
             let read = Event::read_commit(found.message(), found.time(), found.parent().is_some());
@@ -265,11 +266,11 @@ impl<'r> Stream<'r> {
                 }
                 Err(what) => {
                     note_malformed(verifier, found.id(), &what);
-                    break;
+                    return Ok(Some(found.id()));
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The artifact bytes of an event whose commit is known.

@@ -17,6 +17,7 @@ use super::{checkpoint, fault, files};
 use crate::engine::chain::{Event, Expectation, Fault, MAX_EVENT, Order, Verdict, Verifier};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::EventHash;
+use crate::git::CommitId;
 
 /// What was found out about one chain.
 #[derive(Debug, Serialize)]
@@ -135,11 +136,67 @@ fn verify_refs(
         let walked = walk.run(&stream, round, |_, _| Ok(ControlFlow::Continue(())))?;
         Ok((walked, ()))
     })?;
-    let findings = chains.into_iter().map(|chain| Finding {
-        stream_id: chain.stream_id,
-        ..finding(&["commit_form"], chain.verifier, expectation)
+    let findings = chains.into_iter().map(|chain| {
+        let stopped = chain.stopped;
+        let mut finding = Finding {
+            stream_id: chain.stream_id,
+            ..finding(&["commit_form"], chain.verifier, expectation)
+        };
+        if let Some(stopped) = stopped
+            && let Some(fault) = finding.fault.take()
+        {
+            let fault = look_behind(
+                session,
+                &finding.stream_id,
+                stopped,
+                (fault, finding.events),
+            )?;
+            finding.verdict = fault.verdict;
+            finding.fault = Some(fault);
+        }
+        Ok(finding)
     });
-    Ok(findings.collect())
+    findings.collect()
+}
+
+/// What stands before a commit that is no event is verified by itself: a fault in it is earlier in the stream. Returns
+/// the first fault in stream order; `events` were seen before the walk stopped.
+fn look_behind(
+    session: &Session,
+    id: &str,
+    mut stopped: CommitId,
+    (mut first, events): (Fault, u64),
+) -> Result<Fault, Refusal> {
+    let stream = Stream::new(session, id)?;
+    // At which sequence such a commit stands, an event beside it says.
+    let mut known = events > 0;
+    // Where what stands before cannot be read, the fault that was found stands.
+    while let Ok(Some(before)) = stream.parent_of(stopped) {
+        let mut verifier = Verifier::new(Order::Backward, Some(id), None);
+        let (mut whole, mut oldest) = (false, None);
+        let walked = stream.walk_on(before, &mut verifier, |event, commit| {
+            whole = commit.parent().is_none();
+            oldest = Some(event.sequence);
+            Ok(ControlFlow::Continue(()))
+        });
+        let Ok(next) = walked else { break };
+        if let (false, Some(newest)) = (known, verifier.tip()) {
+            first.sequence = newest.next_sequence();
+        }
+        let after = oldest.unwrap_or(first.sequence);
+        known |= oldest.is_some();
+        let fault = verifier.finish_walk(whole).err();
+        let Some(next) = next else {
+            first = fault.unwrap_or(first);
+            break;
+        };
+        if let Some(fault) = fault {
+            let sequence = after.saturating_sub(1);
+            first = Fault { sequence, ..fault };
+        }
+        stopped = next;
+    }
+    Ok(first)
 }
 
 fn verify_folder(path: &Path, mut verifier: Verifier) -> Result<Verifier, Refusal> {

@@ -31,7 +31,8 @@ impl Repository {
         })?;
         let snapshot = self.snapshot(commit)?;
         let mut found = WorkTree::default();
-        compare(&snapshot, root, &[], Some(snapshot.tree_id()), &mut found)?;
+        let tree = Some(snapshot.tree_id());
+        compare(&snapshot, root, &[], (tree, true), &mut found)?;
         found.changed.sort_unstable();
         found.links.sort_unstable();
         Ok(found)
@@ -79,12 +80,14 @@ fn flatten(
     Ok(())
 }
 
-/// Compares a folder on the disk with a tree; either may be absent.
+/// Compares a folder on the disk, if it is there, with a tree, if there is one.
+///
+/// What a symlink stands in place of is not there, whatever can be reached through it.
 fn compare(
     snapshot: &Snapshot<'_>,
     root: &Path,
     folder: &[u8],
-    tree: Option<ObjectId>,
+    (tree, there): (Option<ObjectId>, bool),
     found: &mut WorkTree,
 ) -> Result<()> {
     let mut entries: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
@@ -93,7 +96,11 @@ fn compare(
             entries.insert(entry.name.clone(), entry.clone());
         }
     }
-    let mut names = names(&on_disk(root, folder))?;
+    let mut names = if there {
+        names(&on_disk(root, folder))?
+    } else {
+        BTreeSet::new()
+    };
     if folder.is_empty() {
         names.remove(b".git".as_slice());
     }
@@ -104,7 +111,11 @@ fn compare(
         let subtree = entry
             .filter(|entry| entry.kind == EntryKind::Folder)
             .map(|entry| entry.id);
-        let (leaf, is_folder) = read(&on_disk(root, &path), &path, found)?;
+        let (leaf, is_folder) = if there {
+            read(&on_disk(root, &path), &path, found)?
+        } else {
+            (None, false)
+        };
         let committed = entry.and_then(committed);
         let empty_submodule = is_folder
             && committed.is_some_and(|(kind, _)| kind == EntryKind::Submodule)
@@ -113,7 +124,7 @@ fn compare(
             found.changed.push(path.clone());
         }
         if is_folder || subtree.is_some() {
-            compare(snapshot, root, &path, subtree, found)?;
+            compare(snapshot, root, &path, (subtree, is_folder), found)?;
         }
     }
     Ok(())

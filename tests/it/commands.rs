@@ -131,6 +131,7 @@ fn a_policy_under_another_name_is_kept_by_init() {
         found["created"],
         json!(["governance/README.md", "refs/permit/streams/main"])
     );
+    assert_eq!(found["kept"], json!(["governance/policy/acme.policy.json"]));
     assert_eq!(
         files_below(&sandbox.path("governance/policy")),
         ["acme.policy.json"]

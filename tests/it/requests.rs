@@ -107,7 +107,11 @@ impl Case {
     }
 
     fn exec(&self, mode: &str, id: &str, permit: &str) -> (Run, Value) {
-        let target = self.world.path("t");
+        self.exec_in("t", mode, id, permit)
+    }
+
+    fn exec_in(&self, target: &str, mode: &str, id: &str, permit: &str) -> (Run, Value) {
+        let target = self.world.path(target);
         let report = self.world.path("report.json");
         let mut command = self.world.command(env!("CARGO_BIN_EXE_permit"), "a");
         command.args(["exec", permit, "--execution-request", id, "--target"]);
@@ -201,6 +205,26 @@ fn changes_outside_the_allowance_are_reported_and_never_undone() {
         "x\n"
     );
     case.world.pushed("a", &["refs/permit/streams/main"]);
+}
+
+#[test]
+fn pipes_links_in_place_of_folders_and_another_git_directory_are_changes() {
+    let case = Case::new();
+    let script = "mkfifo .git/hooks/p; mkdir ../other; mv src ../other/src; ln -s ../other/src src";
+    let mut draft = Case::with_packet(case.draft(script));
+    draft["allowed_paths"] = json!(["*"]);
+    let (id, permit) = case.issued_from(&draft);
+    let (run, report) = case.exec("enforce", &id, &permit);
+    assert_eq!(run.exit, 103, "{run:?} {report}");
+    assert_eq!(report["not_allowed"], json!([".git/hooks/p", "src/a"]));
+    let case = Case::new();
+    case.world
+        .git("t", &["worktree", "add", "-q", "--detach", "../linked"]);
+    let script = "git init -q ../other; echo gitdir: ../other/.git > .git";
+    let (id, permit) = case.issued(script);
+    let (run, report) = case.exec_in("linked", "enforce", &id, &permit);
+    assert_eq!(run.exit, 103, "{run:?} {report}");
+    assert_eq!(report["not_allowed"], json!([".git"]));
 }
 
 #[test]
@@ -391,6 +415,8 @@ fn a_record_needs_a_review_that_its_approvers_signed() {
         &["issue", "--execution-request", &id, "--format", "json"],
     );
     assert_eq!(run.json()["reason"], "REVIEW_NOT_REQUIRED");
+    // It hides no other record.
+    assert_eq!(case.state(&id), "recorded");
 }
 
 #[test]

@@ -165,7 +165,8 @@ impl Target {
         let names = self.git_dir.keys().chain(after.keys());
         for name in names.filter(|name| self.git_dir.get(*name) != after.get(*name)) {
             // The Git directory matches no glob.
-            changed.insert(format!(".git/{name}"), false);
+            let path = format!(".git/{name}");
+            changed.insert(path.trim_end_matches('/').to_owned(), false);
         }
         let offending = changed
             .iter()
@@ -183,6 +184,11 @@ impl Target {
             if own != common {
                 read_below(&common.join(name), &format!("common/{name}"), &mut found)?;
             }
+        }
+        // In a linked work tree this is a file that says where the Git directory is.
+        let link = self.root.join(".git");
+        if !fs::symlink_metadata(&link).is_ok_and(|about| about.is_dir()) {
+            read_below(&link, "", &mut found)?;
         }
         if self.is_own {
             // What permits are recorded in moves while others use it, and is guarded by its own chain.
@@ -215,8 +221,11 @@ fn read_below(
     let mut bytes = if about.is_symlink() {
         let target = fs::read_link(path).map_err(|error| failed(&error))?;
         target.into_os_string().into_encoded_bytes()
-    } else {
+    } else if about.is_file() {
         fs::read(path).map_err(|error| failed(&error))?
+    } else {
+        // A pipe, a socket or a device is not read: that could wait for ever. Its kind is in its mode.
+        Vec::new()
     };
     // Whether it is a link, and whether it may be run, are part of what it is.
     bytes.push(u8::from(about.is_symlink()));

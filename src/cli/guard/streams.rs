@@ -66,9 +66,18 @@ fn added(
     let mut verifier = Verifier::new(Order::Backward, Some(&stream.id), None);
     let (mut commits, mut at) = (Vec::new(), Some(new));
     while let Some(commit) = at {
-        let found = read(reference, commit)?;
+        let looked = read(reference, commit).and_then(|found| {
+            parse(&found)
+                .map(|event| verifier.see(&event))
+                .map(|()| found)
+        });
+        let found = match (looked, old) {
+            (Ok(found), _) => found,
+            // What is no event says of no place in the stream; only its parents do.
+            (Err(_), Some(old)) if !descends(stream, commit, old) => return Ok(Added::Rewritten),
+            (Err(refusal), _) => return Err(refusal),
+        };
         let event = parse(&found)?;
-        verifier.see(&event);
         if Some(commit) == old {
             break;
         }
@@ -90,6 +99,15 @@ fn added(
     .map_err(|fault| stream.broken(&fault))?;
     commits.reverse();
     Ok(Added::Appended(commits))
+}
+
+/// Tells whether a commit goes back to another by first parents, whatever they hold.
+fn descends(stream: &Stream<'_>, commit: CommitId, from: CommitId) -> bool {
+    let mut at = Some(commit);
+    while let Some(commit) = at.filter(|commit| *commit != from) {
+        at = stream.parent_of(commit).ok().flatten();
+    }
+    at.is_some()
 }
 
 fn read<'s>(reference: &'s StreamRef<'_>, commit: CommitId) -> Result<EventBytes<'s>, Refusal> {

@@ -15,7 +15,7 @@ use super::args::{RequestListArgs, RequestShowArgs};
 use super::{load, paths, read};
 use crate::engine::canonical::Value;
 use crate::engine::chain::{PermitState, Projection};
-use crate::engine::code::{Code, Refusal};
+use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::execution_request::ExecutionRequest;
 
 /// How far a record has come.
@@ -104,7 +104,11 @@ impl<'s> Issued<'s> {
                 Ok(()) => (State::Approved, None),
                 Err(refusal) => (State::ReviewPending, Some(refusal)),
             }),
-            Err(undecided) if undecided.review.is_none() => Err(undecided.refusal),
+            Err(undecided) if undecided.refusal.class() == Class::Failed => Err(undecided.refusal),
+            // The policy, as it is now, asks for no review of it: nobody can have looked at it.
+            Err(undecided) if undecided.review.is_none() => {
+                Ok((State::Recorded, Some(undecided.refusal)))
+            }
             Err(undecided) => {
                 let state = if undecided.refusal.code == Code::ReviewMissing {
                     State::Recorded

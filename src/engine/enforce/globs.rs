@@ -33,7 +33,7 @@ impl Globs {
         let mut set = GlobSetBuilder::new();
         let mut above = Some(GlobSetBuilder::new());
         for glob in globs {
-            if let Some(what) = path_fault(glob) {
+            if let Some(what) = path_fault(glob).or_else(|| alternate_fault(glob)) {
                 return Err(refused(glob, what));
             }
             set.add(compile(glob).map_err(|what| refused(glob, &what))?);
@@ -78,6 +78,18 @@ fn compile(glob: &str) -> Result<globset::Glob, String> {
         .backslash_escape(false)
         .build()
         .map_err(|error| error.kind().to_string())
+}
+
+/// Says what is wrong with a part of a glob that stands in `{}` or `[]`; nothing if it is sound.
+fn alternate_fault(glob: &str) -> Option<&'static str> {
+    let mut parts = glob.split(['/', '{', '}', ',']);
+    if parts.any(|part| part.replace(['[', ']'], "") == "..") {
+        Some("leads upwards")
+    } else if glob.starts_with('{') && (glob.contains("{/") || glob.contains(",/")) {
+        Some("is absolute")
+    } else {
+        None
+    }
 }
 
 /// Says what is wrong with a relative path or glob; nothing if it is sound.
@@ -125,9 +137,28 @@ mod tests {
         }
         assert!(!globs(&[]).unwrap().matches(b"a"));
         for wrong in [
-            "", "/etc", "../a", "a/../b", "a\\b", "a//b", "a[", "c:/x", "a\n",
+            "",
+            "/etc",
+            "../a",
+            "a/../b",
+            "a\\b",
+            "a//b",
+            "a[",
+            "c:/x",
+            "a\n",
+            "{/etc/**,src/**}",
+            "{src/**,/etc/**}",
+            "{{/etc,b},c}",
+            "{../**,src/**}",
+            "src/{..,x}/y",
+            "{a,..}",
+            "[.][.]/x",
+            "[.]./x",
         ] {
             assert!(globs(&[wrong]).is_err(), "{wrong}");
+        }
+        for right in ["src/{a,b}/**", "{src,docs}/**", "src{/a,/b}", "a[._-]b"] {
+            assert!(globs(&[right]).is_ok(), "{right}");
         }
     }
 

@@ -99,7 +99,14 @@ fn a_stream_is_never_deleted_truncated_or_rewritten() {
     world.git("a", &["update-ref", STREAM, &before]);
     world.issue("a", &world.request("run.often", &json!({})));
     world.denied("a", &[&format!("+{STREAM}")], "STREAM_REWRITE");
-    world.denied("a", &["+main:refs/permit/streams/main"], "CHAIN_MALFORMED");
+    // What is no event is a rewrite too, unless it only goes on from the old tip.
+    world.denied("a", &["+main:refs/permit/streams/main"], "STREAM_REWRITE");
+    let server = world.git("server.git", &["rev-parse", STREAM]);
+    for (parent, code) in [(&server, "CHAIN_MALFORMED"), (&before, "STREAM_REWRITE")] {
+        let tree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+        let odd = world.git("a", &["commit-tree", "-p", parent, "-m", "x", tree]);
+        world.denied("a", &[&format!("+{odd}:{STREAM}")], code);
+    }
 }
 
 #[test]

@@ -210,6 +210,41 @@ fn commits_of_another_form() {
 }
 
 #[test]
+fn the_first_fault_in_stream_order_is_told_whatever_stands_behind_it() {
+    let sandbox = short();
+    let good = forge::commits(&sandbox, "main");
+    let forger = Forger::new(&sandbox);
+    let fault = |commits: &[Vec<u8>]| {
+        forger.rewrite("main", commits);
+        let found = sandbox.json(&["verify-chain"]);
+        (found["verdict"].clone(), found["fault"]["sequence"].clone())
+    };
+    let payload = |number: usize| {
+        let key = "\"operation\":\"";
+        replaced(&good[number], key, &format!("{key}x"))
+    };
+    let time = |number: usize| {
+        let (from, to) = (format!("{number} +0000"), format!("{number}0 +0000"));
+        replaced(&good[number], &from, &to)
+    };
+    let with = |changes: &[(usize, Vec<u8>)]| {
+        let mut commits = good.clone();
+        for (number, bytes) in changes {
+            commits[*number].clone_from(bytes);
+        }
+        fault(&commits)
+    };
+    let told = |verdict: &str, sequence: u64| (verdict.into(), sequence.into());
+    assert_eq!(with(&[(3, time(3))]), told("MALFORMED", 3));
+    assert_eq!(with(&[(1, payload(1)), (3, time(3))]), told("TAMPERED", 1));
+    assert_eq!(with(&[(2, time(2)), (3, time(3))]), told("MALFORMED", 2));
+    assert_eq!(
+        with(&[(1, payload(1)), (2, time(2)), (3, time(3))]),
+        told("TAMPERED", 1)
+    );
+}
+
+#[test]
 fn commits_with_other_parents() {
     let sandbox = short();
     let good = forge::commits(&sandbox, "main");
