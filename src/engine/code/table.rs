@@ -661,4 +661,90 @@ codes! {
         cause: "The provider's signature over the record, or the attestation within, does not verify.",
         hint: "run `permit hap stream verify PROJECT` with the provider's key, and have it register again",
     }
+
+    // hardening.md
+    Ungoverned = "UNGOVERNED", Invalid {
+        summary: "no governed ref is named, so that nothing here says who governs",
+        cause: "Whatever decides, records or executes needs a trust root: the ref whose first-parent chain holds policy, reviews and \
+              people. This repository's own configuration names none.",
+        hint: "run `permit trust REF --commit OID`, or say `--ungoverned` and have every output say so",
+    }
+    GovernedStale = "GOVERNED_STALE", Stale {
+        summary: "the governed state is not the one that is in force now",
+        cause: "Policy, people or whatever else the decision read differs at the governed ref's tip, the ref went back behind a tip \
+              that was seen here, or another base than that tip was given. What was withdrawn is not used again.",
+        hint: "fetch the governed ref, update the branch, or run `permit sync`, then decide at the tip",
+    }
+    PushTooLarge = "PUSH_TOO_LARGE", Refused {
+        summary: "the push is larger than the boundary judges",
+        cause: "It appends more events, or changes more paths, than one push may. A boundary judges within a bound of time and memory, \
+              and what it cannot judge it denies.",
+        hint: "split the push, or raise `permit.maxEventsPerPush` on the server",
+    }
+    LimitExceeded = "LIMIT_EXCEEDED", Invalid {
+        summary: "an input is larger than its limit",
+        cause: "The regular expressions of one policy share one budget of compiled size, and each pattern has a budget of states.",
+        hint: "simplify the pattern that the message names, or use `prefix` or `exact`",
+    }
+    Moved = "MOVED", Moved {
+        summary: "a ref has another value than the one that was named or judged",
+        cause: "The old value that a push states is not the ref's, or another writer moved a ref between the judgement and the update. \
+              Nothing landed.",
+        hint: "run `git fetch` and push again",
+    }
+    PermitClaimed = "PERMIT_CLAIMED", Stale {
+        summary: "the permit was claimed by another push",
+        cause: "A one-shot permit lets exactly one update of one ref through; a claim of it stands in the server's folder of claims.",
+        hint: "issue a new permit for this update, then push again",
+    }
+    StreamRewound = "STREAM_REWOUND", Unverified {
+        summary: "the stream went back behind an event that was seen here",
+        cause: "The ref does not contain the newest tip that this clone remembers: the stream was rewound, replaced, or restored from \
+              an old backup.",
+        hint: "find out who moved the ref and restore it; `permit stream forget ID --reason TEXT` gives up what was seen",
+    }
+    ClaimsLost = "CLAIMS_LOST", Unverified {
+        summary: "the server's claims of permits are missing or are not its own",
+        cause: "The folder of claims is gone, or its id is not the one that the configuration names: which permits were used is not \
+              known any more.",
+        hint: "restore `permit-claims/` from a backup, or run `permit guard claims reset --reason TEXT`",
+    }
+    ProgramMismatch = "PROGRAM_MISMATCH", Refused {
+        summary: "the program is not the one that was permitted",
+        cause: "The request names the SHA-256 of its program, and the file that would run has another one.",
+        hint: "compare the file with the request's `program_sha256`, then request again",
+    }
+    ExecNotCovered = "EXEC_NOT_COVERED", Refused {
+        summary: "no rule or review covers what would run",
+        cause: "Under `allow` or `warn` a permit runs only what its rule's `exec` member covers, or a shell command that is the \
+              request's own target. Program arguments in the context were matched by nobody.",
+        hint: "add an `exec` member to the rule, or map the request to a review",
+    }
+    ExecTimeout = "EXEC_TIMEOUT", Failed {
+        summary: "the program ran longer than its timeout",
+        cause: "The request's `context.timeout`, or `permit.exec.timeout`, was over, and everything that was left was ended.",
+        hint: "raise the timeout, or make the program faster, then request a new permit",
+    }
+    ContainmentUnavailable = "CONTAINMENT_UNAVAILABLE", Failed {
+        summary: "a required measure of containment is not to be had here",
+        cause: "Containment is `required`, and a probe found that this system does not provide a measure. Nothing was claimed and \
+              nothing ran.",
+        hint: "use a kernel that has what the message names, or `--containment best-effort`",
+    }
+    // policy.md
+    LintDenied = "LINT_DENIED", Refused {
+        summary: "a denied lint was found",
+        cause: "The policy is valid, and `--deny` names a finding that it has.",
+        hint: "change what the finding names, or `--allow` the lint",
+    }
+    CaseFailed = "CASE_FAILED", Refused {
+        summary: "a policy case failed",
+        cause: "The policy decides a case otherwise than the case expects.",
+        hint: "read the rule that decided, then correct the policy or the case",
+    }
+    Usage = "USAGE", Usage {
+        summary: "the call itself is wrong",
+        cause: "The argument parser refused the call: an unknown option, a missing or a surplus argument.",
+        hint: "run `permit help` or the command with `--help`",
+    }
 }

@@ -172,6 +172,24 @@ const PAGES: &[(u8, &[&str])] = &[
             "AUTHORIZATION_SOURCE_INVALID",
         ],
     ),
+    // hardening.md
+    (1, &["EXEC_TIMEOUT", "CONTAINMENT_UNAVAILABLE"]),
+    (
+        3,
+        &[
+            "PUSH_TOO_LARGE",
+            "PROGRAM_MISMATCH",
+            "EXEC_NOT_COVERED",
+        ],
+    ),
+    (5, &["STREAM_REWOUND", "CLAIMS_LOST"]),
+    (6, &["GOVERNED_STALE", "PERMIT_CLAIMED"]),
+    (7, &["UNGOVERNED", "LIMIT_EXCEEDED"]),
+    (8, &["MOVED"]),
+    // policy.md
+    (3, &["LINT_DENIED", "CASE_FAILED"]),
+    // the usage errors of the command line
+    (2, &["USAGE"]),
 ];
 
 #[test]
