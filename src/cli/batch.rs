@@ -3,10 +3,8 @@
 //! Lines that can be had without waiting form a group; the events of a group are made durable together, in one pack and
 //! one compare-and-swap. With `--atomic` the whole batch is one group, and any line that is not decided ends it all.
 
-use std::collections::BTreeMap;
-
 use super::args::{Format, IssueArgs};
-use super::decide::{Decided, Place, Undecided, check_actor, decide};
+use super::decide::{self, Decided, Place, Undecided, check_actor, decide};
 use super::issue::{begin, issued, pending};
 use super::outcome::{Durable, Outcome};
 use super::progress::Progress;
@@ -17,6 +15,7 @@ use crate::engine::chain::{SealedEvent, Tip};
 use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::permit::Permit;
 use crate::engine::request::{MAX_REQUEST, Request};
+use crate::engine::rules::Rules;
 
 /// The most lines of a group.
 const MOST: usize = 1024;
@@ -132,20 +131,18 @@ impl Batch<'_> {
         let (opening, mut tip) = begin(self.stream, self.governed, before, self.args.open_stream)?;
         let mut opening = opening.into_iter();
         let mut answers = Vec::with_capacity(group.len());
-        let mut derived = BTreeMap::new();
+        let mut derived = decide::Derived::default();
         for (number, line) in (1_u64..).zip(group) {
             let place = Place {
                 stream: self.stream,
                 from: before.map(|at| at.commit),
                 sequence: tip.next_sequence(),
                 derived: &derived,
+                rules: Rules::New,
             };
             let outcome = match self.decide(line, &place, &tip) {
                 Ok((decided, permit, event)) => {
-                    if let Some((review_id, _)) = decided.grant.review_ref() {
-                        let count: &mut u64 = derived.entry(review_id).or_default();
-                        *count = count.saturating_add(1);
-                    }
+                    derived.note(&decided);
                     // A stream is opened for a permit, not for requests that get none.
                     for opened in opening.by_ref() {
                         sink.push(&opened)?;

@@ -1,6 +1,6 @@
 //! The one way from a governed commit and a request to a grant, for `issue`, `verify`, `use` and `replay` alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::ledger::{ActionAt, Entry};
@@ -8,13 +8,14 @@ use super::session::{Governed, Session};
 use super::stream::Stream;
 use super::walk::Facts;
 use crate::engine::canonical::Value;
-use crate::engine::chain::{SealedEvent, Tip};
+use crate::engine::chain::{Event, EventType, SealedEvent, Tip};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::digest::ReviewId;
+use crate::engine::digest::{Digest, ReviewId};
 use crate::engine::evaluate::{Decision, Grant, Mapping, ReviewNeed, evaluate};
 use crate::engine::permit::Permit;
 use crate::engine::request::Request;
 use crate::engine::review::{Expected, Judgement};
+use crate::engine::rules::Rules;
 use crate::git::CommitId;
 
 /// What was decided: the right to one permit, and the review record of its event.
@@ -22,6 +23,15 @@ use crate::git::CommitId;
 pub(crate) struct Decided {
     pub(crate) grant: Grant,
     pub(crate) review: Option<Value<'static>>,
+    /// The payloads of the attestations that it rests on.
+    payloads: Vec<Digest>,
+}
+
+/// What an append has decided before, and no stream holds yet.
+#[derive(Default)]
+pub(crate) struct Derived {
+    reviews: BTreeMap<ReviewId, u64>,
+    payloads: BTreeSet<Digest>,
 }
 
 /// Why there is no grant.
@@ -59,8 +69,10 @@ pub(crate) struct Place<'a> {
     pub(crate) from: Option<CommitId>,
     /// The sequence of the event that is decided.
     pub(crate) sequence: u64,
-    /// How many permits of each review the same append has derived already.
-    pub(crate) derived: &'a BTreeMap<ReviewId, u64>,
+    /// What the same append has derived already.
+    pub(crate) derived: &'a Derived,
+    /// Whether something new is decided here, or what is recorded is decided again.
+    pub(crate) rules: Rules,
 }
 
 /// A request as far as the policy and the ledger alone can take it.
@@ -72,6 +84,7 @@ pub(crate) enum Prepared<'a> {
 /// A request that waits for its review, and what the ledger holds of it.
 pub(crate) struct Waiting<'a> {
     session: &'a Session,
+    rules: Rules,
     pub(crate) need: ReviewNeed<'a>,
     request: &'a Request,
     pub(crate) entry: Option<Rc<Entry>>,
@@ -89,7 +102,7 @@ pub(crate) fn decide(
     request: &Request,
     place: &Place<'_>,
 ) -> Result<Decided, Undecided> {
-    match prepare(session, governed, request)? {
+    match prepare(session, governed, request, place.rules)? {
         Prepared::Granted(decided) => Ok(decided),
         Prepared::Review(waiting) => waiting.decide(place),
     }
@@ -103,11 +116,17 @@ pub(crate) fn prepare<'a>(
     session: &'a Session,
     governed: &'a Governed<'_>,
     request: &'a Request,
+    rules: Rules,
 ) -> Result<Prepared<'a>, Undecided> {
+    if rules.bind_form() {
+        governed.policy.check_form()?;
+        request.check_form()?;
+    }
     Ok(match evaluate(request, &governed.policy)? {
         Decision::Granted(grant) => Prepared::Granted(Decided {
             grant,
             review: None,
+            payloads: Vec::new(),
         }),
         Decision::NeedsReview(need) => {
             let entry = Entry::load(session, governed, need.review_id)
@@ -120,6 +139,7 @@ pub(crate) fn prepare<'a>(
             };
             Prepared::Review(Box::new(Waiting {
                 session,
+                rules,
                 need,
                 request,
                 entry,
@@ -149,18 +169,30 @@ impl Waiting<'_> {
             Entry::Malformed(refusal) => return Ok(Some(Judgement::malformed(refusal.clone()))),
             Entry::Case(case) => case,
         };
-        let document = case.artifact.document();
-        let mut facts = Facts::around(self.session, place.stream, document, place.from)?;
-        let derived = place.derived.get(&self.need.review_id);
+        let mut facts = Facts::around(self.session, place.stream, &case.artifact, place.from)?;
+        let derived = place.derived.reviews.get(&self.need.review_id);
         facts.issued = facts.issued.saturating_add(derived.copied().unwrap_or(0));
+        let spent = |payload: &Digest| place.derived.payloads.contains(payload);
+        facts.payload_spent |= case
+            .artifact
+            .payloads()
+            .is_ok_and(|all| all.iter().any(spent));
         let expected = Expected {
             policy_hash: self.need.mapping.policy_hash,
             asks: Some(self.need.asks),
             request: Some(self.need.asked(self.request)),
             stream_id: Some(&place.stream.id),
             sequence: place.sequence,
+            rules: self.rules,
         };
         Ok(Some(case.judge(&expected, &facts, &self.action)))
+    }
+
+    fn payloads(&self) -> Result<Vec<Digest>, Refusal> {
+        match self.entry.as_deref() {
+            Some(Entry::Case(case)) => case.artifact.payloads(),
+            Some(Entry::Malformed(_)) | None => Ok(Vec::new()),
+        }
     }
 
     fn decide(&self, place: &Place<'_>) -> Result<Decided, Undecided> {
@@ -171,7 +203,8 @@ impl Waiting<'_> {
         let granted = judged.and_then(|judged| {
             Ok(Decided {
                 grant: self.need.granted_by(&judged)?,
-                review: Some(judged.record().to_value()),
+                review: Some(judged.record().to_value()?),
+                payloads: self.payloads()?,
             })
         });
         granted.map_err(|refusal| pending(&self.need, refusal))
@@ -195,7 +228,28 @@ fn pending(need: &ReviewNeed<'_>, refusal: Refusal) -> Undecided {
     }
 }
 
+impl Derived {
+    /// Takes note of what was decided for the events that come next.
+    pub(crate) fn note(&mut self, decided: &Decided) {
+        if let Some((review_id, _)) = decided.grant.review_ref() {
+            let count: &mut u64 = self.reviews.entry(review_id).or_default();
+            *count = count.saturating_add(1);
+        }
+        self.payloads.extend(decided.payloads.iter().copied());
+    }
+}
+
 impl Decided {
+    /// The same, as an event of before `message_sha256` recorded it, where such an event is derived again.
+    pub(crate) fn as_recorded(mut self, event: &Event<'_>) -> Self {
+        if let Some(Value::Object(review)) = &mut self.review
+            && lacks_message(event)
+        {
+            review.remove("message_sha256");
+        }
+        self
+    }
+
     /// Derives the permit and its event for the event that will follow a tip.
     ///
     /// # Errors
@@ -216,6 +270,19 @@ impl Decided {
         )?;
         Ok((permit, event))
     }
+}
+
+/// Tells whether the review of an event is recorded without what was signed, as it was before that was kept.
+pub(crate) fn lacks_message(event: &Event<'_>) -> bool {
+    if event.payload.contains("message_sha256") {
+        let recorded = event.payload_value().ok();
+        let review = recorded.as_ref().and_then(|payload| match event.kind() {
+            Some(EventType::PermitIssued) => payload.at("review"),
+            _ => Some(payload),
+        });
+        return review.is_some_and(|review| review.at("message_sha256").is_none());
+    }
+    true
 }
 
 /// Refuses a request whose actor is not the one that the caller authenticated.

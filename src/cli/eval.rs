@@ -1,11 +1,9 @@
 //! `permit eval`: how the policy maps a request, and why each rule did or did not match. Records nothing.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::args::EvalArgs;
-use super::decide::{Place, Prepared, Waiting, prepare};
+use super::decide::{Derived, Place, Prepared, Waiting, prepare};
 use super::files;
 use super::outcome::Outcome;
 use super::render::{DIM, GOOD, WARN, paint, safe};
@@ -15,13 +13,14 @@ use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::policy::{Mismatch, Rule, Subject};
 use crate::engine::request::{MAX_REQUEST, Request};
 use crate::engine::review::missing;
+use crate::engine::rules::Rules;
 
 pub(crate) fn run(session: &Session, args: &EvalArgs) -> Result<Outcome, Refusal> {
     let request = Request::parse(&files::read(&args.request, MAX_REQUEST)?)?;
     let governed = session.govern(&args.at)?;
     let subject = Subject::new(&request);
     let mismatches = governed.policy.mismatches(&subject)?;
-    let (mapping, missing, refusal) = match prepare(session, &governed, &request) {
+    let (mapping, missing, refusal) = match prepare(session, &governed, &request, Rules::New) {
         Ok(Prepared::Granted(decided)) => (Some(decided.grant.mapping().clone()), Vec::new(), None),
         Ok(Prepared::Review(waiting)) => {
             let missing = still_missing(session, &args.stream, &waiting)?;
@@ -107,7 +106,8 @@ fn still_missing(
         stream: &stream,
         from: at.as_ref().map(|at| at.commit),
         sequence: at.as_ref().map_or(0, |at| at.tip.next_sequence()),
-        derived: &BTreeMap::new(),
+        derived: &Derived::default(),
+        rules: Rules::New,
     };
     let judgement = waiting.judge(&place)?;
     let need = &waiting.need;

@@ -1,11 +1,10 @@
 //! `permit issue`: governed commit → policy → mapping → review gate → permit → event → append → print.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::args::IssueArgs;
-use super::decide::{Place, Prepared, Undecided, check_actor, prepare};
+use super::decide::{Derived, Place, Prepared, Undecided, check_actor, prepare};
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use super::session::{Act, Governed, Session, commit_id};
@@ -18,6 +17,7 @@ use crate::engine::execution_request::ExecutionRequest;
 use crate::engine::permit::{Expiry, Permit};
 use crate::engine::policy::{Effect, GrantMode};
 use crate::engine::request::{MAX_REQUEST, Request};
+use crate::engine::rules::Rules;
 
 pub(crate) const COMMAND: &str = "issue";
 
@@ -31,7 +31,7 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     check_actor(request, args.actor.as_deref())?;
     let stream = Stream::new(session, &args.stream)?;
     let rollback = rollback(session, &stream, governed)?;
-    let issued = prepare(session, governed, request)
+    let issued = prepare(session, governed, request, Rules::New)
         .and_then(|prepared| issue(&stream, &case, &prepared, args.open_stream));
     let mut outcome = match issued {
         Ok(outcome) => outcome,
@@ -93,7 +93,8 @@ fn issue(
             stream,
             from: before.map(|at| at.commit),
             sequence: tip.next_sequence(),
-            derived: &BTreeMap::new(),
+            derived: &Derived::default(),
+            rules: Rules::New,
         };
         let decided = prepared.decide(&place).map_err(|why| {
             let refusal = why.refusal.clone();
@@ -110,7 +111,7 @@ fn issue(
     match (appended, undecided) {
         (Ok(appended), _) => {
             let (permit, mapping) = &appended.derived;
-            let mut line = String::from_utf8_lossy(&permit.to_bytes()).into_owned();
+            let mut line = String::from_utf8_lossy(&permit.to_bytes()?).into_owned();
             line.push('\n');
             Ok(issued(permit, mapping, &appended.at)
                 .text(line)

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::session::{Governed, MAX_GOVERNED, Session, sha};
+use super::spending::Spending;
 use super::walk::{Facts, Walk};
 use super::{fault, hap};
+use crate::engine::canonical::MAX_INTEGER;
 use crate::engine::code::{Class, Code, Refusal};
-use crate::engine::digest::{CommitSha, ReviewId, sha256};
+use crate::engine::digest::{CommitSha, Digest, ReviewId, sha256};
 use crate::engine::policy::ReviewType;
 use crate::engine::request::Request;
 use crate::engine::review::{
@@ -30,7 +32,9 @@ pub(crate) struct Memory {
     files: RefCell<BTreeMap<ObjectId, Found>>,
     entries: RefCell<BTreeMap<(CommitId, ReviewId), Rc<Entry>>>,
     /// Walks of a stream back to the anchor of a review.
-    pub(super) walks: RefCell<BTreeMap<(String, ReviewId), Walk>>,
+    pub(super) walks: RefCell<BTreeMap<(String, Digest), Walk>>,
+    /// The attestations that each stream has spent.
+    pub(super) spending: RefCell<BTreeMap<String, Spending>>,
 }
 
 /// The principals table of one commit.
@@ -123,7 +127,7 @@ impl Entry {
             manifest,
             origin: Origin {
                 introduced_by: sha(introduction.commit),
-                recorded_at: introduction.time,
+                recorded_at: recordable(introduction.commit, introduction.time)?,
             },
             lands: introduction.commit,
         })))
@@ -169,7 +173,7 @@ impl Case {
     ) -> Result<ActionAt, Refusal> {
         match asks {
             ReviewType::Signers(_) => Ok(None),
-            ReviewType::Attestations { .. } => {
+            ReviewType::Attestations(_) => {
                 match hap::load_action(session, governed, request, self.lands) {
                     Err(refusal) if refusal.class() == Class::Failed => Err(refusal),
                     action => Ok(Some(action)),
@@ -196,6 +200,7 @@ impl Case {
             },
             anchor: facts.anchor,
             issued: facts.issued,
+            payload_spent: facts.payload_spent,
             origin: self.origin,
             action: match action {
                 None => ActionFact::Unknown,
@@ -205,6 +210,21 @@ impl Case {
         };
         judge(&self.artifact, expected, &evidence)
     }
+}
+
+/// The committer time of a commit, where a record can hold it.
+///
+/// # Errors
+/// `GIT_ERROR` outside 0 to 2^53−1: what cannot be represented is never left out.
+fn recordable(commit: CommitId, time: i64) -> Result<i64, Refusal> {
+    if (0..=MAX_INTEGER).contains(&time) {
+        return Ok(time);
+    }
+    Err(Refusal::new(
+        Code::GitError,
+        format!("commit {commit} has the committer time {time}, which no record can hold"),
+    )
+    .next("bring the review in again with a commit whose date is right"))
 }
 
 fn malformed(refusal: Refusal) -> Result<Entry, Refusal> {

@@ -101,8 +101,16 @@ impl Outcome {
 
     /// Sets a field of the JSON object.
     pub(crate) fn set(&mut self, name: &str, value: impl Serialize) {
-        let value = serde_json::to_value(value).unwrap_or(Value::Null);
-        self.fields.insert(name.to_owned(), value);
+        match serde_json::to_value(value) {
+            Ok(value) => {
+                self.fields.insert(name.to_owned(), value);
+            }
+            // What cannot be said is a refusal, and never `null`.
+            Err(error) => self.refuse(Refusal::new(
+                Code::Internal,
+                format!("`{name}` of the result cannot be represented: {error}"),
+            )),
+        }
     }
 
     /// Sets standard output in text format.

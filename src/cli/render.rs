@@ -14,6 +14,7 @@ use anstyle::{AnsiColor, Style};
 use super::args::Format;
 use super::outcome::{Durable, Outcome};
 use crate::engine::code::{Class, Code, Refusal};
+use crate::engine::text::is_unseen;
 
 /// Good news.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -29,12 +30,13 @@ pub(crate) fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Makes text from data harmless on a terminal: control and direction characters as `\u{hex}`.
+/// Makes text from data harmless on a terminal: control characters, and those that nobody sees, as `\u{hex}`.
 pub(crate) fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        let turns = matches!(character, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}');
-        if character.is_control() || turns {
+        // Line and paragraph separators are neither control nor format characters, and begin a line all the same.
+        let ends = matches!(character, '\u{2028}' | '\u{2029}');
+        if character.is_control() || ends || is_unseen(character) {
             let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
         } else {
             out.push(character);

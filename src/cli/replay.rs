@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use findings::{Divergence, Findings, Issuance, outcome};
 
 use super::args::ReplayArgs;
-use super::decide::{Place, decide};
+use super::decide::{Derived, Place, decide};
 use super::fault;
 use super::outcome::Outcome;
 use super::parts::{self, Chain};
@@ -20,6 +20,7 @@ use crate::engine::chain::{Event, EventType, SealedEvent, Tip};
 use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::digest::{CommitSha, PermitId};
 use crate::engine::replay::{Difference, Recorded, differences};
+use crate::engine::rules::Rules;
 use crate::git::{CommitId, EventBytes, History};
 
 /// Which events are replayed.
@@ -52,7 +53,7 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
     let history = share(session)?;
     parts::survey(session, &mut chains, |session, walk, round| {
         let stream = Stream::new(session, walk.stream_id)?;
-        let mut replay = Replay::sharing(session, &stream, history.clone());
+        let mut replay = Replay::sharing(session, &stream, history.clone(), Rules::Recorded);
         let walked = walk.run(&stream, round, |event, found| {
             replay.visit(&range, event, found)
         })?;
@@ -101,6 +102,8 @@ pub(crate) struct Replay<'s> {
     session: &'s Session,
     stream: &'s Stream<'s>,
     history: Option<Arc<Mutex<History>>>,
+    /// Whether what is replayed acts now, or is on record.
+    rules: Rules,
     governed: BTreeMap<CommitId, Governed<'s>>,
     /// The governed commit that was looked for last, and its place.
     last: Option<(CommitSha, u64)>,
@@ -109,18 +112,20 @@ pub(crate) struct Replay<'s> {
 
 impl<'s> Replay<'s> {
     pub(crate) fn new(session: &'s Session, stream: &'s Stream<'s>) -> Result<Self, Refusal> {
-        Ok(Self::sharing(session, stream, share(session)?))
+        Ok(Self::sharing(session, stream, share(session)?, Rules::New))
     }
 
     fn sharing(
         session: &'s Session,
         stream: &'s Stream<'s>,
         history: Option<Arc<Mutex<History>>>,
+        rules: Rules,
     ) -> Self {
         Self {
             session,
             stream,
             history,
+            rules,
             governed: BTreeMap::new(),
             last: None,
             findings: Findings::default(),
@@ -249,10 +254,12 @@ impl<'s> Replay<'s> {
             stream: self.stream,
             from: parent,
             sequence: event.sequence,
-            derived: &BTreeMap::new(),
+            derived: &Derived::default(),
+            rules: self.rules,
         };
         let decided = decide(self.session, governed, &recorded.request, &place)
-            .map_err(|undecided| undecided.refusal)?;
+            .map_err(|undecided| undecided.refusal)?
+            .as_recorded(event);
         let (_, event) = decided.derive(&recorded.request, &tip, governed)?;
         Ok(event)
     }

@@ -154,17 +154,25 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<Outcome, Refusa
     let wanted = permit_id.to_string();
     let stream = Stream::new(session, &args.stream)?;
     let mut events = Vec::new();
-    let mut permit = Value::Null;
+    let mut permit = None;
     let verifier = stream.walk(stream.existing_tip()?.commit, None, |event, commit| {
         let named = event.payload.contains(&wanted)
             && event.payload_text("permit_id").as_deref() == Some(&wanted);
         if !named {
             return Ok(ControlFlow::Continue(()));
         }
-        let payload: Value = serde_json::from_str(event.payload).unwrap_or(Value::Null);
+        let payload: Value = serde_json::from_str(event.payload).map_err(|error| {
+            Refusal::new(
+                Code::ChainMalformed,
+                format!(
+                    "the payload of event {} is malformed: {error}",
+                    event.sequence
+                ),
+            )
+        })?;
         let issued = event.kind() == Some(EventType::PermitIssued);
         if issued {
-            permit = payload.get("permit").cloned().unwrap_or(Value::Null);
+            permit = payload.get("permit").cloned();
         }
         events.push(Line {
             payload: Some(payload),
@@ -178,14 +186,14 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<Outcome, Refusa
     })?;
     // What was not found may have been cut off.
     verifier
-        .finish_walk(permit.is_null())
+        .finish_walk(permit.is_none())
         .map_err(|fault| stream.broken(&fault))?;
-    if permit.is_null() {
+    let Some(permit) = permit else {
         return Err(Refusal::new(
             Code::NotIssued,
             format!("the stream `{}` issued no such permit", stream.id),
         ));
-    }
+    };
     events.reverse();
     let mut text = serde_json::to_string_pretty(&permit).unwrap_or_default();
     text.push('\n');

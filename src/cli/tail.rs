@@ -1,11 +1,10 @@
 //! The local events of a stream that the authority lacks, where it holds others in their place.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::decide::{Place, decide};
+use super::decide::{Derived, Place, decide};
 use super::session::{Act, Session};
 use super::stream::Stream;
 use crate::engine::chain::{Event, EventType, SealedEvent};
@@ -13,6 +12,7 @@ use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::digest::{CommitSha, PermitId};
 use crate::engine::replay::Recorded;
 use crate::engine::request::Request;
+use crate::engine::rules::Rules;
 use crate::git::CommitId;
 
 /// The refs under which tails are kept that cannot be derived again.
@@ -170,13 +170,14 @@ pub(crate) fn derive_again(
     session.allow(Act::Supervise)?;
     let mut tip = stream.read_at(onto)?.tip;
     let (mut events, mut permits) = (Vec::new(), Vec::new());
-    let mut derived = BTreeMap::new();
+    let mut derived = Derived::default();
     for issued in &tail.permits {
         let place = Place {
             stream,
             from: Some(onto),
             sequence: tip.next_sequence(),
             derived: &derived,
+            rules: Rules::New,
         };
         let again = session
             .govern(&issued.governed_commit.to_string())
@@ -184,10 +185,9 @@ pub(crate) fn derive_again(
                 let decided = decide(session, &governed, &issued.request, &place)
                     .map_err(|undecided| undecided.refusal)?;
                 let (permit, event) = decided.derive(&issued.request, &tip, &governed)?;
-                let review = decided.grant.review_ref().map(|(review_id, _)| review_id);
-                Ok((permit, event, review))
+                Ok((permit, event, decided))
             });
-        let (permit, event, review) = match again {
+        let (permit, event, decided) = match again {
             Ok(again) => again,
             Err(refusal) if refusal.class() == Class::Failed => return Err(refusal),
             Err(refusal) => {
@@ -197,10 +197,7 @@ pub(crate) fn derive_again(
                 )));
             }
         };
-        if let Some(review_id) = review {
-            let count: &mut u64 = derived.entry(review_id).or_default();
-            *count = count.saturating_add(1);
-        }
+        derived.note(&decided);
         tip = event.tip();
         events.push(event);
         permits.push(Rederived {

@@ -1,13 +1,12 @@
 //! `permit verify` and `permit use`: the executor decides again and believes nothing that a permit says of itself.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
 
 use super::args::VerifyArgs;
 use super::checkpoint::{self, Checkpoint};
-use super::decide::{Place, check_actor, decide};
+use super::decide::{Derived, Place, check_actor, decide};
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use super::replay::Replay;
@@ -19,6 +18,7 @@ use crate::engine::code::{Code, Refusal};
 use crate::engine::permit::{Expiry, Permit};
 use crate::engine::policy::Effect;
 use crate::engine::request::{MAX_REQUEST, Request};
+use crate::engine::rules::Rules;
 use crate::engine::validity::{self, Finding};
 use crate::git::CommitId;
 
@@ -331,7 +331,8 @@ impl<'s> Case<'s> {
             stream: &self.stream,
             from: issued.and_then(|issued| issued.before),
             sequence: self.permit.issued_at_sequence,
-            derived: &BTreeMap::new(),
+            derived: &Derived::default(),
+            rules: Rules::New,
         };
         let decided = decide(self.session, governed, &self.request, &place)
             .map_err(|undecided| undecided.refusal)?;

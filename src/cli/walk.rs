@@ -7,20 +7,23 @@
 use std::ops::ControlFlow;
 
 use super::session::Session;
+use super::spending;
 use super::stream::Stream;
 use crate::engine::canonical::Value;
 use crate::engine::chain::{Event, EventType};
 use crate::engine::code::Refusal;
 use crate::engine::request::Request;
-use crate::engine::review::{AnchorFact, Document};
+use crate::engine::review::{AnchorFact, Artifact};
 use crate::git::CommitId;
 
 /// What the stream says around an artifact, seen from one event.
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) anchor: AnchorFact,
-    /// How many permits of the review stand after the anchor.
+    /// How many permits of the signed message stand after the anchor.
     pub(crate) issued: u64,
+    /// Whether a permit before rests on one of the attestations.
+    pub(crate) payload_spent: bool,
     /// The request of one of them.
     pub(crate) request: Option<Request>,
 }
@@ -41,25 +44,40 @@ impl Facts {
     const NONE: Self = Self {
         anchor: AnchorFact::Missing,
         issued: 0,
+        payload_spent: false,
         request: None,
     };
 
-    /// Looks at the anchor of an artifact and counts the permits of the review after it, going back from a commit of
-    /// the stream.
+    /// Looks at the anchor of an artifact and counts the permits of its signed message after it, going back from a
+    /// commit of the stream; where it carries attestations, looks whether they are spent.
     ///
     /// # Errors
     /// `CHAIN_*` where the stream is broken on the way.
     pub(crate) fn around(
         session: &Session,
         stream: &Stream<'_>,
-        document: &Document,
+        artifact: &Artifact,
         from: Option<CommitId>,
     ) -> Result<Self, Refusal> {
-        let anchor = &document.anchor;
+        let mut facts = Self::since(session, stream, artifact, from)?;
+        // A blob that is no attestation is spent on nothing; its own rule refuses it.
+        if let Ok(payloads) = artifact.payloads() {
+            facts.payload_spent = spending::is_spent(session, stream, from, &payloads)?;
+        }
+        Ok(facts)
+    }
+
+    fn since(
+        session: &Session,
+        stream: &Stream<'_>,
+        artifact: &Artifact,
+        from: Option<CommitId>,
+    ) -> Result<Self, Refusal> {
+        let anchor = &artifact.document().anchor;
         let Some(from) = from.filter(|_| anchor.stream_id == stream.id) else {
             return Ok(Self::NONE);
         };
-        let key = (stream.id.clone(), document.review_id);
+        let key = (stream.id.clone(), artifact.message_sha256());
         let mut walks = session.ledger.walks.borrow_mut();
         if let Some(walk) = walks.get(&key)
             && walk.sequence == anchor.sequence
@@ -67,7 +85,7 @@ impl Facts {
         {
             return Ok(facts);
         }
-        let walk = Walk::take(stream, document, from)?;
+        let walk = Walk::take(session, stream, artifact, from)?;
         let facts = walk.seen_from(from).unwrap_or(Self::NONE);
         walks.insert(key, walk);
         Ok(facts)
@@ -75,9 +93,16 @@ impl Facts {
 }
 
 impl Walk {
-    fn take(stream: &Stream<'_>, document: &Document, from: CommitId) -> Result<Self, Refusal> {
+    fn take(
+        session: &Session,
+        stream: &Stream<'_>,
+        artifact: &Artifact,
+        from: CommitId,
+    ) -> Result<Self, Refusal> {
+        let document = artifact.document();
         let sequence = document.anchor.sequence;
         let review_id = document.review_id.to_string();
+        let message = artifact.message_sha256();
         let mut walk = Self {
             sequence,
             anchor: AnchorFact::Missing,
@@ -93,7 +118,11 @@ impl Walk {
             if event.sequence <= sequence {
                 return Ok(ControlFlow::Break(()));
             }
-            if let Some(payload) = issued_for(event, &review_id) {
+            // An approval is what was signed: another message about the same request is another approval. What was
+            // signed for a permit and cannot be told counts as this one.
+            if let Some(payload) = issued_for(event, &review_id)
+                && spending::message_of(session, &payload)?.is_none_or(|signed| signed == message)
+            {
                 walk.issued.push(event.sequence);
                 walk.request = payload
                     .at("request")
@@ -118,6 +147,7 @@ impl Walk {
             } else {
                 AnchorFact::Missing
             },
+            payload_spent: false,
             issued: u64::try_from(issued).unwrap_or(u64::MAX),
             request: self.request.clone().filter(|_| issued > 0),
         })

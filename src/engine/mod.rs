@@ -34,6 +34,7 @@ pub mod policy;
 pub mod replay;
 pub mod request;
 pub mod review;
+pub mod rules;
 pub mod sshsig;
 pub mod text;
 pub mod validity;

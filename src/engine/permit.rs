@@ -12,7 +12,7 @@ use super::digest::{
 use super::evaluate::Grant;
 use super::policy::{Effect, GrantMode, GrantTerms, SeverityToGating};
 use super::request::{Capability, MAX_REQUEST};
-use super::text::{id_fault, stream_id_fault};
+use super::text::{stream_id_fault, text_fault};
 
 /// A permit: exactly the fields of section 5, in canonical order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -143,7 +143,7 @@ impl Permit {
                     review_type: review_type.to_owned(),
                 }),
         };
-        permit.permit_id = permit.computed_id();
+        permit.permit_id = permit.computed_id()?;
         Ok(permit)
     }
 
@@ -169,13 +169,13 @@ impl Permit {
         for (path, fault) in [
             (
                 "$.capability.selector",
-                id_fault(&permit.capability.selector),
+                text_fault(&permit.capability.selector),
             ),
-            ("$.issued_by", id_fault(&permit.issued_by)),
+            ("$.issued_by", text_fault(&permit.issued_by)),
             ("$.stream_id", stream_id_fault(&permit.stream_id)),
             (
                 "$.permit_scope.selector",
-                id_fault(&permit.permit_scope.selector),
+                text_fault(&permit.permit_scope.selector),
             ),
         ] {
             if let Some(what) = fault {
@@ -194,25 +194,29 @@ impl Permit {
     }
 
     /// The permit as a value.
-    #[must_use]
-    pub fn to_value(&self) -> Value<'static> {
-        // INVARIANT: the fields are strings and integers within range, so the conversion cannot fail.
-        canonical::to_value(self).unwrap_or(Value::Null)
+    ///
+    /// # Errors
+    /// `INTERNAL` where it cannot be represented.
+    pub fn to_value(&self) -> Result<Value<'static>, Refusal> {
+        canonical::value_of(self)
     }
 
     /// The permit's canonical bytes, as `permit issue` prints them.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        canonical::to_bytes(&self.to_value())
+    ///
+    /// # Errors
+    /// `INTERNAL` where it cannot be represented.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Refusal> {
+        Ok(canonical::to_bytes(&self.to_value()?))
     }
 
     /// The id that the fields give: `domain_hash(execution_permit.v1, every field but permit_id)`.
-    #[must_use]
-    pub fn computed_id(&self) -> PermitId {
-        // INVARIANT: as above.
-        let mut body = canonical::to_object(self).unwrap_or_default();
+    ///
+    /// # Errors
+    /// `INTERNAL` where it cannot be represented.
+    pub fn computed_id(&self) -> Result<PermitId, Refusal> {
+        let mut body = canonical::to_object(self).map_err(canonical::unrepresentable)?;
         body.remove("permit_id");
-        PermitId::new(domain_hash(Domain::ExecutionPermit, &body))
+        Ok(PermitId::new(domain_hash(Domain::ExecutionPermit, &body)))
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::canonical::{self, Fault, Object, Value};
 use super::code::{Code, Refusal};
 use super::digest::{Domain, Fingerprint, domain_hash};
-use super::text::id_fault;
+use super::text::{text_fault, unseen_fault};
 
 /// The largest request or permit, in bytes (section 1).
 pub const MAX_REQUEST: usize = 1 << 20;
@@ -99,6 +99,7 @@ impl Request {
             context,
         };
         request.check().map_err(refusal)?;
+        request.check_form()?;
         Ok(request)
     }
 
@@ -110,12 +111,14 @@ impl Request {
         if bytes.len() > MAX_REQUEST {
             return Err(refusal(Fault::new("$", "larger than 1 MiB")));
         }
-        canonical::parse(bytes)
+        let request = canonical::parse(bytes)
             .and_then(|value| Self::read(&value))
-            .map_err(refusal)
+            .map_err(refusal)?;
+        request.check_form()?;
+        Ok(request)
     }
 
-    /// Reads a request that stands inside another record.
+    /// Reads a request that stands inside another record, whatever [`Request::check_form`] would say of it.
     ///
     /// # Errors
     /// The [`Fault`] with the JSON path below that value.
@@ -130,17 +133,34 @@ impl Request {
     /// # Errors
     /// The part that is empty, too long or holds a control character.
     pub(super) fn check(&self) -> Result<(), Fault> {
-        for (path, text) in [
-            ("$.actor_id", &self.actor_id),
-            ("$.capability.selector", &self.capability.selector),
-            ("$.operation", &self.operation),
-            ("$.target", &self.target),
-        ] {
-            if let Some(what) = id_fault(text) {
+        let target = [("$.target", &self.target)];
+        for (path, text) in self.ids().into_iter().chain(target) {
+            if let Some(what) = text_fault(text) {
                 return Err(Fault::new(path, what));
             }
         }
         Ok(())
+    }
+
+    /// Refuses an actor, a selector or an operation with characters that nobody sees: a rule of form.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` with the JSON path of the first.
+    pub fn check_form(&self) -> Result<(), Refusal> {
+        for (path, text) in self.ids() {
+            if let Some(what) = unseen_fault(text) {
+                return Err(refusal(Fault::new(path, what)));
+            }
+        }
+        Ok(())
+    }
+
+    fn ids(&self) -> [(&'static str, &String); 3] {
+        [
+            ("$.actor_id", &self.actor_id),
+            ("$.capability.selector", &self.capability.selector),
+            ("$.operation", &self.operation),
+        ]
     }
 
     /// The request's fingerprint: `domain_hash(request_fingerprint.v1, {actor_id, capability: "<kind>:<selector>",

@@ -19,7 +19,7 @@ pub type Finding = Result<String, Refusal>;
 /// # Errors
 /// The refusal of this check.
 pub fn id_fits(permit: &Permit) -> Finding {
-    let computed = permit.computed_id();
+    let computed = permit.computed_id()?;
     if computed == permit.permit_id {
         return Ok("the id is the hash of the other fields".to_owned());
     }
@@ -50,7 +50,7 @@ pub fn is_issuance(permit: &Permit, event: &Event<'_>) -> Finding {
         && event.policy_hash == permit.policy_hash.to_string()
         && event.request_fingerprint == permit.request_fingerprint.to_string()
         && payload.at("permit_id").and_then(Value::as_str) == Some(event.event_id)
-        && recorded.as_deref() == Some(&permit.to_bytes());
+        && recorded.as_deref() == Some(&permit.to_bytes()?);
     if same {
         Ok(format!("event {} issued it", event.sequence))
     } else {
@@ -112,7 +112,7 @@ pub fn derived_from(permit: &Permit) -> Tip {
 /// # Errors
 /// The refusal of this check.
 pub fn is_derivable(permit: &Permit, derived: &Permit) -> Finding {
-    if derived.to_bytes() == permit.to_bytes() {
+    if derived.to_bytes()? == permit.to_bytes()? {
         return Ok("deciding again gives the same permit, byte for byte".to_owned());
     }
     Err(

@@ -102,6 +102,12 @@ const RULES: &[Rule] = &[
         words: &["unsafe {", "todo!(", "unimplemented!(", "#[allow("],
         because: "every exception is an `expect` with its reason",
     },
+    Rule {
+        folder: "",
+        except: &[],
+        words: &["unwrap_or(Value::Null)", "unwrap_or(Null)"],
+        because: "a value that cannot be represented is a refusal, never `null`",
+    },
 ];
 
 /// The lines of a source file with their numbers, without comments.

@@ -6,20 +6,22 @@ use std::collections::BTreeMap;
 use super::governed::{Path, Step, utf8};
 use super::push::{Push, enforcement};
 use super::spent::{self, Asked};
-use crate::cli::decide::Place;
+use crate::cli::decide::{Derived, Place};
 use crate::cli::fault;
 use crate::cli::hap::check_documents;
 use crate::cli::ledger::{Case, ManifestAt, TableAt};
 use crate::cli::review::inquiry::judge_at;
-use crate::cli::session::{Governed, MAX_GOVERNED};
+use crate::cli::session::{Governed, MAX_GOVERNED, Session, sha};
 use crate::cli::stream::{STREAMS, Stream};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::{Digest, ReviewId, sha256};
-use crate::engine::enforce::{Changed, Class, Finding, governance_request};
+use crate::engine::enforce::{Changed, Class, Finding, GOVERNANCE_SELECTORS, governance_request};
 use crate::engine::evaluate::{Decision, ReviewNeed, evaluate};
+use crate::engine::policy::ReviewType;
 use crate::engine::request::Request;
-use crate::engine::review::{Artifact, Condition, Judgement, permits};
-use crate::git::{Blob, Entry, EntryKind, ObjectId, Snapshot};
+use crate::engine::review::{Artifact, Condition, Judgement, NamedAction, permits};
+use crate::engine::rules::Rules;
+use crate::git::{Blob, CommitId, Entry, EntryKind, Snapshot};
 
 /// The folder that first adoption brings in.
 const GOVERNANCE: &str = "governance";
@@ -29,8 +31,10 @@ pub(super) struct Judge<'p, 's> {
     pub(super) push: &'p Push<'s>,
     steps: &'p [Step<'s>],
     adopting: OnceCell<bool>,
-    /// How many changes of this push each artifact has covered so far, by the id of its bytes.
-    uses: RefCell<BTreeMap<ObjectId, u64>>,
+    /// Whether a stream says how often a review was used, or a clone judges what has landed, anchor and consumption aside.
+    counted: bool,
+    /// How many changes of this push each approval has covered so far, by what was signed.
+    uses: RefCell<BTreeMap<Digest, u64>>,
 }
 
 impl<'p, 's> Judge<'p, 's> {
@@ -39,7 +43,16 @@ impl<'p, 's> Judge<'p, 's> {
             push,
             steps,
             adopting: OnceCell::new(),
+            counted: true,
             uses: RefCell::default(),
+        }
+    }
+
+    /// The same, for a clone that judges again what has landed: anchor and consumption aside.
+    pub(super) fn uncounted(push: &'p Push<'s>, steps: &'p [Step<'s>]) -> Self {
+        Self {
+            counted: false,
+            ..Self::new(push, steps)
         }
     }
 
@@ -73,9 +86,9 @@ impl<'p, 's> Judge<'p, 's> {
     pub(super) fn governance(&self, step: &Step<'_>, paths: &[Path]) -> Result<Finding, Refusal> {
         let adopting = self.is_adopting()?;
         let left = self.well_formed(step, adopting)?;
-        let request = request(step, paths)?;
+        let change = plain(step, paths)?;
         if let Some(left) = left
-            && need(&left, &request)?.is_none()
+            && need(&left, &change)?.is_none()
         {
             return Err(ungoverned(
                 "the commit's policy does not map a governance change to a review",
@@ -88,22 +101,51 @@ impl<'p, 's> Judge<'p, 's> {
             unreviewed("the old tip has no policy that could say who reviews this")
                 .detail("policy", refusal.message)
         })?;
-        let Some(need) = need(&state, &request)? else {
+        if need(&state, &change)?.is_none() {
             return Err(ungoverned(
                 "the old tip's policy does not map this change to a review",
             ));
-        };
-        let mut refused = unreviewed("no review covers exactly this change")
-            .detail("review_id", need.review_id.to_string())
-            .detail("expected at", need.path());
+        }
         let asked = Asked {
-            request: &request,
+            change: &change,
             paths,
         };
-        for found in self.find(step, need.review_id)? {
-            match self.covers(&state, &asked, &found) {
+        let mut refused = None;
+        for selector in GOVERNANCE_SELECTORS {
+            match self.covered(&state, step, &asked, selector) {
+                Ok(Some(finding)) => return Ok(finding),
+                // What was asked for first says why not; an emergency has to be asked for.
+                Ok(None) => {}
+                Err(refusal) if super::is_failure(&refusal) => return Err(refusal),
+                Err(refusal) => refused = refused.or(Some(refusal)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| unreviewed("no review covers exactly this change")))
+    }
+
+    /// Looks for a review that covers a change under a selector; nothing where the policy does not know it.
+    fn covered(
+        &self,
+        state: &Governed<'_>,
+        step: &Step<'s>,
+        asked: &Asked<'_>,
+        selector: &str,
+    ) -> Result<Option<Finding>, Refusal> {
+        let session = self.push.session;
+        let Some((request, id)) = asks(session, state, step, asked.paths, selector)? else {
+            return Ok(None);
+        };
+        let mut refused = unreviewed("no review covers exactly this change")
+            .detail("review_id", id.to_string())
+            .detail("path", Artifact::path_of(id));
+        for found in self.find(step, id)? {
+            match self.covers(state, &request, asked, &found) {
                 Ok(()) => {
-                    return Ok(Finding::allowed().with("review_id", need.review_id.to_string()));
+                    return Ok(Some(
+                        Finding::allowed()
+                            .with("review_id", id.to_string())
+                            .with("selector", selector.to_owned()),
+                    ));
                 }
                 Err(refusal) => refused = refusal,
             }
@@ -115,6 +157,7 @@ impl<'p, 's> Judge<'p, 's> {
     fn covers(
         &self,
         state: &Governed<'_>,
+        request: &Request,
         asked: &Asked<'_>,
         found: &Found<'_, 's>,
     ) -> Result<(), Refusal> {
@@ -127,16 +170,20 @@ impl<'p, 's> Judge<'p, 's> {
             ));
         }
         let conditions = artifact.document().conditions.clone();
-        let judgement = self.judge(state, artifact, found.snapshot, Some(asked.request))?;
+        let message = artifact.message_sha256();
+        let judgement = self.judge(state, artifact, found.snapshot, Some(request))?;
+        if !self.counted {
+            return judgement.into_approval().map(|_| ());
+        }
         judgement.into_judged()?;
-        if self.is_spent(asked, path, found.blob.id, &conditions)? {
+        if self.is_spent(asked, path, message, &conditions)? {
             return Err(spent::consumed().detail("review_id", id.to_string()));
         }
         if found.later > 0 {
             spent::check_order(asked, found.snapshot, found.later)?;
         }
         let mut uses = self.uses.borrow_mut();
-        let count = uses.entry(found.blob.id).or_default();
+        let count = uses.entry(message).or_default();
         *count = count.saturating_add(1);
         Ok(())
     }
@@ -146,12 +193,12 @@ impl<'p, 's> Judge<'p, 's> {
         &self,
         asked: &Asked<'_>,
         path: &str,
-        bytes: ObjectId,
+        message: Digest,
         conditions: &[Condition],
     ) -> Result<bool, Refusal> {
-        let here = self.uses.borrow().get(&bytes).copied().unwrap_or(0);
+        let here = self.uses.borrow().get(&message).copied().unwrap_or(0);
         let left = permits(conditions).saturating_sub(here);
-        Ok(left == 0 || spent::uses(self.push, asked, (path, bytes), left)? >= left)
+        Ok(left == 0 || spent::uses(self.push, asked, (path, message), left)? >= left)
     }
 
     /// Refuses a commit whose governed files are malformed; returns what it leaves behind, if that is governed yet.
@@ -232,7 +279,11 @@ impl<'p, 's> Judge<'p, 's> {
             )
         };
         let stream = Stream::new(session, &artifact.document().anchor.stream_id)?;
-        let from = self.push.pushed_tip(&format!("{STREAMS}{}", stream.id))?;
+        let from = if self.counted {
+            self.tip_of(&stream)?
+        } else {
+            None
+        };
         let sequence = match from {
             Some(from) => stream.read_at(from)?.tip.next_sequence(),
             None => 0,
@@ -243,9 +294,14 @@ impl<'p, 's> Judge<'p, 's> {
             stream: &stream,
             from,
             sequence,
-            derived: &BTreeMap::new(),
+            derived: &Derived::default(),
+            rules: Rules::New,
         };
         judge_at(session, state, &case, request, &place)
+    }
+
+    fn tip_of(&self, stream: &Stream<'_>) -> Result<Option<CommitId>, Refusal> {
+        self.push.pushed_tip(&format!("{STREAMS}{}", stream.id))
     }
 
     /// The governance change of this push that a review decides about, with its request.
@@ -258,9 +314,15 @@ impl<'p, 's> Judge<'p, 's> {
             let Some(paths) = step.changes.get(&Class::GovernanceChange) else {
                 continue;
             };
-            let request = request(step, paths)?;
-            if need(state, &request)?.is_some_and(|need| need.review_id == id) {
-                return Ok(Some((request, paths)));
+            for selector in GOVERNANCE_SELECTORS {
+                match asks(self.push.session, state, step, paths, selector) {
+                    Ok(Some((request, asked))) if asked == id => {
+                        return Ok(Some((request, paths)));
+                    }
+                    Err(refusal) if super::is_failure(&refusal) => return Err(refusal),
+                    // Another change, or one that this selector cannot cover.
+                    Ok(_) | Err(_) => {}
+                }
             }
         }
         Ok(None)
@@ -287,8 +349,64 @@ pub(super) fn need<'g>(
     })
 }
 
-/// The request that stands for what a commit changes in the governance folder.
-pub(super) fn request(step: &Step<'_>, paths: &[Path]) -> Result<Request, Refusal> {
+/// The request that a review of a change decides about under a selector, and the review's id; nothing where the policy
+/// maps the selector to no review.
+pub(super) fn asks(
+    session: &Session,
+    state: &Governed<'_>,
+    step: &Step<'_>,
+    paths: &[Path],
+    selector: &str,
+) -> Result<Option<(Request, ReviewId)>, Refusal> {
+    let changes = changes(step, paths)?;
+    let request = governance_request(selector, &changes, None)?;
+    // A matcher does not see the context, so that the same rule decides whatever is named in it.
+    let env = match need(state, &request)? {
+        None => return Ok(None),
+        Some(need) => match need.asks {
+            ReviewType::Signers(_) => return Ok(Some((request, need.review_id))),
+            ReviewType::Attestations(terms) => terms.attestations.env.clone(),
+        },
+    };
+    let hap = merged(session, state, step, env)?;
+    let request = governance_request(selector, &changes, Some(&hap))?;
+    Ok(need(state, &request)?.map(|need| (request, need.review_id)))
+}
+
+/// The action that a merge commit stands for: what its second parent brings onto its first.
+fn merged(
+    session: &Session,
+    state: &Governed<'_>,
+    step: &Step<'_>,
+    env: String,
+) -> Result<NamedAction, Refusal> {
+    let [repo] = state.policy.admitted_repositories() else {
+        return Err(ungoverned(
+            "a change is attested to in the one admitted repository, and the policy does not name exactly one",
+        ));
+    };
+    let parents = session.repository.read_commit(step.commit)?.parents;
+    let [base, head] = parents.as_slice() else {
+        return Err(unreviewed(
+            "the policy asks for attestations, which only a merge commit of two parents can be covered by",
+        )
+        .next("merge the attested head with `git merge --no-ff`, and push the merge commit"));
+    };
+    Ok(NamedAction {
+        repo: repo.clone(),
+        base: sha(*base),
+        head: sha(*head),
+        env,
+    })
+}
+
+/// The request that stands for what a commit changes in the governance folder, whatever it is attested by.
+pub(super) fn plain(step: &Step<'_>, paths: &[Path]) -> Result<Request, Refusal> {
+    let [selector, _] = GOVERNANCE_SELECTORS;
+    governance_request(selector, &changes(step, paths)?, None)
+}
+
+fn changes(step: &Step<'_>, paths: &[Path]) -> Result<Vec<Changed>, Refusal> {
     let mut changes = Vec::with_capacity(paths.len());
     for path in paths {
         let name = utf8(&path.name)?.to_owned();
@@ -305,7 +423,7 @@ pub(super) fn request(step: &Step<'_>, paths: &[Path]) -> Result<Request, Refusa
             path: name,
         });
     }
-    governance_request(&changes)
+    Ok(changes)
 }
 
 fn digest(snapshot: &Snapshot<'_>, entry: &Entry, path: &str) -> Result<Digest, Refusal> {

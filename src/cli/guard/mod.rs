@@ -9,6 +9,7 @@ mod coverage;
 mod gaps;
 mod governed;
 mod install;
+mod landed;
 mod plan;
 mod push;
 mod record;
@@ -18,6 +19,8 @@ mod spent;
 mod status;
 mod streams;
 mod used;
+
+pub(crate) use landed::check as check_landed;
 
 use std::env;
 use std::io::Read;

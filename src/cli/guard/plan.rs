@@ -10,7 +10,8 @@ use crate::cli::render::safe;
 use crate::cli::session::Session;
 use crate::engine::canonical::{self, to_bytes};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::Class;
+use crate::engine::enforce::{Class, GOVERNANCE_SELECTORS};
+use crate::engine::review::Artifact;
 
 pub(super) fn run(session: &Session, args: &RangeArgs) -> Result<Outcome, Refusal> {
     let updates = of_range(session, args)?;
@@ -23,13 +24,25 @@ pub(super) fn run(session: &Session, args: &RangeArgs) -> Result<Outcome, Refusa
         let Some(paths) = step.changes.get(&Class::GovernanceChange) else {
             continue;
         };
-        let request = coverage::request(step, paths)?;
-        let state = judge.state(step);
-        let need = state
+        let state = judge.state(step).ok();
+        let asked = |selector: &str| match &state {
+            Some(state) => coverage::asks(session, state, step, paths, selector),
+            None => Ok(None),
+        };
+        let [change, emergency] = GOVERNANCE_SELECTORS;
+        let (change, emergency) = (asked(change)?, asked(emergency).unwrap_or(None));
+        let request = match &change {
+            Some((request, _)) => request.clone(),
+            None => coverage::plain(step, paths)?,
+        };
+        let review = state
             .as_ref()
-            .ok()
-            .map(|state| coverage::need(state, &request));
-        let review = need.transpose()?.flatten();
+            .map(|state| coverage::need(state, &request))
+            .transpose()?
+            .flatten();
+        let emergency = emergency.map(|(request, id)| {
+            json!({"request": request, "review_id": id.to_string(), "path": Artifact::path_of(id)})
+        });
         let unwritable = |fault: canonical::Fault| Refusal::new(Code::Internal, fault.to_string());
         let bytes = to_bytes(&canonical::to_value(&request).map_err(unwritable)?);
         text.push_str(&safe(&String::from_utf8_lossy(&bytes)));
@@ -40,6 +53,7 @@ pub(super) fn run(session: &Session, args: &RangeArgs) -> Result<Outcome, Refusa
             "first_adoption": judge.is_adopting()?,
             "review_id": review.as_ref().map(|need| need.review_id.to_string()),
             "review_type": review.as_ref().map(|need| need.review_type),
+            "emergency": emergency,
             "path": review.as_ref().map(crate::engine::evaluate::ReviewNeed::path),
         }));
     }

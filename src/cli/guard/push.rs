@@ -119,6 +119,19 @@ impl<'s> Push<'s> {
         })
     }
 
+    /// What has landed, as if the governed ref had gone on from a commit just now.
+    pub(super) fn landed(session: &'s Session, base: CommitId) -> Result<Self, Refusal> {
+        Ok(Self {
+            state: Some(session.govern_commit(base)),
+            enforcement: Ok(None),
+            base: Some(base),
+            session,
+            governed: governed_name(session)?,
+            pusher: String::new(),
+            updates: BTreeMap::new(),
+        })
+    }
+
     /// Every ref that is pushed, by name.
     pub(super) fn updates(&self) -> impl Iterator<Item = &Update> {
         self.updates.values()

@@ -2,17 +2,20 @@
 
 use std::ops::ControlFlow;
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::{push, record};
 use crate::cli::outcome::Outcome;
 use crate::cli::render::{BAD, DIM, GOOD, WARN, paint, safe};
-use crate::cli::session::Session;
+use crate::cli::session::{MAX_GOVERNED, Session};
 use crate::cli::stream::Stream;
 use crate::engine::canonical::Value;
 use crate::engine::chain::EventType;
 use crate::engine::code::Refusal;
-use crate::engine::enforce::Sums;
+use crate::engine::enforce::{EMERGENCY_ADDRESS, Sums};
+use crate::engine::review::Artifact;
+use crate::git::CommitId;
 
 pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
     let governed = push::governed_name(session)?;
@@ -55,6 +58,19 @@ pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
             end(&gap.to)
         ));
     }
+    let emergencies = match tip {
+        Some(tip) => emergencies(session, tip)?,
+        None => Vec::new(),
+    };
+    for emergency in &emergencies {
+        text.push_str(&format!(
+            "{}  {} by {}: {}\n",
+            paint(WARN, "emergency"),
+            emergency.review_id,
+            safe(&emergency.reviewer),
+            safe(&emergency.reason)
+        ));
+    }
     if text.is_empty() {
         text.push_str("nothing is recorded\n");
     }
@@ -62,7 +78,51 @@ pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
         .field("record", path.display().to_string())
         .field("sums", rows)
         .field("gaps", sums.gaps())
+        .field("emergencies", emergencies)
         .text(text))
+}
+
+/// An emergency that no later review has looked back on.
+#[derive(Serialize)]
+struct Emergency {
+    review_id: String,
+    reviewer: String,
+    reason: String,
+}
+
+/// The emergencies of the governed tip until a review names them: one whose signed `reason` holds the emergency's id.
+fn emergencies(session: &Session, tip: CommitId) -> Result<Vec<Emergency>, Refusal> {
+    const FOLDER: &str = "governance/reviews";
+    let snapshot = session.repository.snapshot(tip)?;
+    let mut reviews = Vec::new();
+    for entry in snapshot.list(FOLDER)? {
+        let name = String::from_utf8_lossy(&entry.name).into_owned();
+        let path = format!("{FOLDER}/{name}");
+        if let Ok(Some(blob)) = snapshot.file(&path, MAX_GOVERNED)
+            && let Ok(artifact) = Artifact::parse(&blob.bytes)
+        {
+            reviews.push(artifact);
+        }
+    }
+    let named = |id: &str| {
+        reviews.iter().any(|review| {
+            let document = review.document();
+            document.scope_address != EMERGENCY_ADDRESS && document.reason.contains(id)
+        })
+    };
+    let mut open = Vec::new();
+    for review in &reviews {
+        let document = review.document();
+        let review_id = document.review_id.to_string();
+        if document.scope_address == EMERGENCY_ADDRESS && !named(&review_id) {
+            open.push(Emergency {
+                review_id,
+                reviewer: document.reviewer.principal.clone(),
+                reason: document.reason.clone(),
+            });
+        }
+    }
+    Ok(open)
 }
 
 /// Counts the results of the execution boundary on a stream.

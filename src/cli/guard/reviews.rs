@@ -2,7 +2,7 @@
 
 use super::coverage::Judge;
 use super::governed::{Path, Step, utf8};
-use super::spent::Asked;
+use super::spent::{self, Asked};
 use crate::cli::fault;
 use crate::cli::ledger::{ManifestAt, TableAt};
 use crate::cli::session::MAX_GOVERNED;
@@ -36,6 +36,7 @@ pub(super) fn change(judge: &Judge<'_, '_>, step: &Step<'_>, path: &Path) -> Res
         Some(Err(refusal)) if super::is_failure(&refusal) => return Err(refusal),
         Some(Err(_)) | None => {}
     }
+    refuse_same_message(judge, step, utf8(&path.name)?)?;
     judged(judge, step, &step.after, &path.name)
         .and_then(|new| new.into_record().map(|_| ()))
         .map_err(|refusal| {
@@ -43,6 +44,19 @@ pub(super) fn change(judge: &Judge<'_, '_>, step: &Step<'_>, path: &Path) -> Res
                 .detail("reason", refusal.code.name())
                 .detail("because", refusal.message)
         })
+}
+
+/// Refuses a review whose signed message stood at its path before: another file is not another approval.
+fn refuse_same_message(judge: &Judge<'_, '_>, step: &Step<'_>, path: &str) -> Result<(), Refusal> {
+    let (Some(before), Some(signed)) = (&step.before, spent::signed_at(&step.after, path)?) else {
+        return Ok(());
+    };
+    if !spent::ever_stood(judge.push, before.commit(), (path, signed))? {
+        return Ok(());
+    }
+    let what = "the review says nothing that was not signed before: its message stood here already";
+    Err(Refusal::new(Code::ReviewImmutable, what)
+        .next("make the review anew with `permit review new`, and have it signed"))
 }
 
 /// Whether an artifact that is altered has covered the change that this push makes as often as it may.
@@ -57,14 +71,20 @@ fn is_spent(judge: &Judge<'_, '_>, step: &Step<'_>, path: &[u8]) -> Result<bool,
     let artifact = Artifact::parse(&blob.bytes)?;
     let document = artifact.document();
     let state = judge.state(step)?;
-    let Some((request, paths)) = judge.change_for(&state, document.review_id)? else {
+    let Some((_, paths)) = judge.change_for(&state, document.review_id)? else {
         return Ok(false);
     };
+    let change = super::coverage::plain(step, paths)?;
     let asked = Asked {
-        request: &request,
+        change: &change,
         paths,
     };
-    judge.is_spent(&asked, path, blob.id, &document.conditions)
+    judge.is_spent(
+        &asked,
+        path,
+        artifact.message_sha256(),
+        &document.conditions,
+    )
 }
 
 fn judged(

@@ -1,18 +1,21 @@
 //! How often a review has covered a governance change: an approval of one change covers one change (reviews.md).
 //!
 //! A review stays in the ledger, so the change that it approved, taken back and made again, would find it there. What
-//! it covered is looked for on the first-parent chain before the push, back to the commit that brought the artifact's
-//! bytes in. There the search ends where everything still stood as it did before the change: what one push changes and
+//! it covered is looked for on the first-parent chain before the push, back to the commit that brought the signed
+//! message in, whatever its file looked like since. There the search ends where everything still stood as it did before the change: what one push changes and
 //! takes back before it brings the review is refused then ([`check_order`]). Where it stood otherwise, the change may
 //! lie before its review, and the search goes on for [`BEHIND`] commits. A commit that leaves `governance` and `.hap` as
 //! they are costs its own bytes and its root tree.
 
 use super::governed::{Path, between, entry};
 use super::push::Push;
+use crate::cli::session::MAX_GOVERNED;
 use crate::engine::code::{Code, Refusal};
+use crate::engine::digest::Digest;
 use crate::engine::enforce::Class;
 use crate::engine::request::Request;
-use crate::git::{EntryKind, ObjectId, Snapshot};
+use crate::engine::review::Artifact;
+use crate::git::{CommitId, EntryKind, Error, Snapshot};
 
 /// The folders outside which no governance change lies.
 const FOLDERS: [&str; 2] = ["governance", ".hap"];
@@ -20,23 +23,24 @@ const FOLDERS: [&str; 2] = ["governance", ".hap"];
 /// How many commits after its change a review may come in, within one push; so far is looked behind the review later.
 const BEHIND: usize = 1000;
 
-/// A governance change: the request that stands for it, and the paths with what was there before.
+/// A governance change: the request that stands for it, whatever it is attested by, and the paths with what was there
+/// before.
 pub(super) struct Asked<'c> {
-    pub(super) request: &'c Request,
+    pub(super) change: &'c Request,
     pub(super) paths: &'c [Path],
 }
 
-/// Counts the commits before the push that made a change which the bytes of an artifact cover; stops at `enough`.
+/// Counts the commits before the push that made a change which a signed message covers; stops at `enough`.
 pub(super) fn uses(
     push: &Push<'_>,
     asked: &Asked<'_>,
-    (path, bytes): (&str, ObjectId),
+    (path, message): (&str, Digest),
     enough: u64,
 ) -> Result<u64, Refusal> {
     let repository = &push.session.repository;
     let Some(base) = push.base else { return Ok(0) };
     let mut at = repository.snapshot(base)?;
-    let mut holds = holds(&at, path, bytes)?;
+    let mut holds = holds(&at, path, message)?;
     if !holds {
         return Ok(0);
     }
@@ -45,14 +49,14 @@ pub(super) fn uses(
         let before = at.first_parent().map(|parent| repository.snapshot(parent));
         let before = before.transpose()?;
         let touched = touches(before.as_ref(), &at)?;
-        if touched && makes(push, asked.request, before.as_ref(), &at)? {
+        if touched && makes(push, asked.change, before.as_ref(), &at)? {
             used = used.saturating_add(1);
         }
         let Some(before) = before.filter(|_| used < enough) else {
             return Ok(used);
         };
         if touched && holds {
-            holds = self::holds(&before, path, bytes)?;
+            holds = self::holds(&before, path, message)?;
             if !holds && stands_before(&at, asked.paths)? {
                 return Ok(used);
             }
@@ -93,15 +97,55 @@ pub(super) fn consumed() -> Refusal {
     )
 }
 
-fn holds(snapshot: &Snapshot<'_>, path: &str, bytes: ObjectId) -> Result<bool, Refusal> {
+/// What was signed for the artifact at a path; nothing where none can be read there.
+pub(super) fn signed_at(snapshot: &Snapshot<'_>, path: &str) -> Result<Option<Digest>, Refusal> {
     let found = entry(snapshot, path.as_bytes())?;
-    Ok(found.is_some_and(|found| {
-        matches!(found.kind, EntryKind::File | EntryKind::Executable) && found.id == bytes
-    }))
+    let regular = |kind| matches!(kind, EntryKind::File | EntryKind::Executable);
+    let Some(found) = found.filter(|found| regular(found.kind)) else {
+        return Ok(None);
+    };
+    let blob = match snapshot.blob(found.id, path, MAX_GOVERNED) {
+        Ok(blob) => blob,
+        Err(Error::TooLarge { .. }) => return Ok(None),
+        Err(other) => return Err(other.into()),
+    };
+    let artifact = Artifact::parse(&blob.bytes).ok();
+    Ok(artifact.map(|artifact| artifact.message_sha256()))
+}
+
+fn holds(snapshot: &Snapshot<'_>, path: &str, message: Digest) -> Result<bool, Refusal> {
+    Ok(signed_at(snapshot, path)? == Some(message))
+}
+
+/// Tells whether a signed message ever stood at a path, at a commit or before it on its first-parent chain.
+///
+/// An approval that another one took the place of does not come back: nobody could tell how often it was used.
+pub(super) fn ever_stood(
+    push: &Push<'_>,
+    from: CommitId,
+    (path, message): (&str, Digest),
+) -> Result<bool, Refusal> {
+    let repository = &push.session.repository;
+    let mut at = repository.snapshot(from)?;
+    let mut look = true;
+    loop {
+        if look && holds(&at, path, message)? {
+            return Ok(true);
+        }
+        let Some(parent) = at.first_parent() else {
+            return Ok(false);
+        };
+        let before = repository.snapshot(parent)?;
+        look = touches(Some(&before), &at)?;
+        at = before;
+    }
 }
 
 /// Whether a commit changes anything where governance lies.
-fn touches(before: Option<&Snapshot<'_>>, after: &Snapshot<'_>) -> Result<bool, Refusal> {
+pub(super) fn touches(
+    before: Option<&Snapshot<'_>>,
+    after: &Snapshot<'_>,
+) -> Result<bool, Refusal> {
     let Some(before) = before else {
         return Ok(true);
     };
@@ -129,7 +173,7 @@ fn makes(
         return Ok(false);
     };
     // What has no request (a link that came in while nobody judged) is no change that was ever reviewed.
-    let made = super::coverage::request(&step, paths).ok();
+    let made = super::coverage::plain(&step, paths).ok();
     Ok(made.is_some_and(|made| made.fingerprint() == request.fingerprint()))
 }
 

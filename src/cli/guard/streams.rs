@@ -1,10 +1,8 @@
 //! `stream.*` and `hap.*`: only new events that fit the chain and can be derived again.
 
-use std::collections::BTreeMap;
-
 use super::push::{Push, Update};
 use super::{closed, used};
-use crate::cli::decide::Place;
+use crate::cli::decide::{Derived, Place, lacks_message};
 use crate::cli::hap::Received;
 use crate::cli::replay::Replay;
 use crate::cli::review::inquiry::judge_at;
@@ -14,6 +12,7 @@ use crate::engine::chain::{Event, EventType, Order, SealedEvent, Tip, Verdict, V
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::{CommitSha, ReviewId};
 use crate::engine::enforce::{Class, Finding};
+use crate::engine::rules::Rules;
 use crate::git::{CommitId, EventBytes, StreamRef, event_commit_bytes, event_commit_id};
 
 use crate::cli::ledger::Entry;
@@ -218,12 +217,16 @@ impl NewEvent<'_> {
             stream: self.stream,
             from: self.parent,
             sequence: self.event.sequence,
-            derived: &BTreeMap::new(),
+            derived: &Derived::default(),
+            rules: Rules::New,
         };
         let judgement = judge_at(session, &governed, case, None, &place)?;
-        let Value::Object(record) = judgement.into_record()?.to_value() else {
+        let Value::Object(mut record) = judgement.into_record()?.to_value()? else {
             return Err(Refusal::new(Code::Internal, "a record is an object"));
         };
+        if lacks_message(self.event) {
+            record.remove("message_sha256");
+        }
         let document = case.artifact.document();
         self.is(&SealedEvent::record(
             EventType::ReviewResolved,

@@ -13,7 +13,7 @@ use crate::engine::code::{Code, Refusal};
 use crate::engine::evaluate::{Decision, evaluate};
 use crate::engine::hap::authorize::Clock;
 use crate::engine::permit::Permit;
-use crate::engine::policy::ReviewType;
+use crate::engine::policy::{AttestedTerms, ReviewType};
 use crate::engine::request::Request;
 use crate::engine::review::{Action, NamedAction};
 use crate::git::CommitId;
@@ -75,7 +75,7 @@ pub(crate) fn ttl_in_force(
     let Decision::NeedsReview(need) = evaluate(request, &governed.policy)? else {
         return other("the policy does not map the request to a review");
     };
-    let ReviewType::Attestations { attestations } = need.asks else {
+    let ReviewType::Attestations(AttestedTerms { attestations, .. }) = need.asks else {
         return Ok(());
     };
     if review.review_id != need.review_id {

@@ -1,12 +1,11 @@
 //! `permit request show|list`: the state of a record, derived from ledger and stream, never stored in it.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
 use serde_json::json;
 
-use super::super::decide::{Decided, Place, Prepared, Undecided, prepare};
+use super::super::decide::{Decided, Derived, Place, Prepared, Undecided, prepare};
 use super::super::outcome::Outcome;
 use super::super::render::{DIM, WARN, paint, safe};
 use super::super::session::{Governed, Session};
@@ -17,6 +16,7 @@ use crate::engine::canonical::Value;
 use crate::engine::chain::{PermitState, Projection};
 use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::execution_request::ExecutionRequest;
+use crate::engine::rules::Rules;
 
 /// How far a record has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -129,14 +129,15 @@ impl<'s> Issued<'s> {
         record: &ExecutionRequest,
     ) -> Result<Decided, Undecided> {
         let request = record.bound_request();
-        let prepared = prepare(session, governed, &request)?;
+        let prepared = prepare(session, governed, &request, Rules::New)?;
         match prepared {
             Prepared::Granted(_) => Err(not_required().into()),
             Prepared::Review(_) => prepared.decide(&Place {
                 stream: &self.stream,
                 from: self.at.as_ref().map(|at| at.commit),
                 sequence: self.at.as_ref().map_or(1, |at| at.tip.next_sequence()),
-                derived: &BTreeMap::new(),
+                derived: &Derived::default(),
+                rules: Rules::New,
             }),
         }
     }

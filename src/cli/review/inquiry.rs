@@ -4,11 +4,9 @@
 //! the governed commit, or in a permit that the review has already yielded; where none of these has it, the rules that
 //! need it stay unchecked, and every other one is judged.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-use super::super::decide::Place;
+use super::super::decide::{Derived, Place};
 use super::super::ledger::{Case, Entry};
 use super::super::session::{Governed, MAX_GOVERNED, Session};
 use super::super::stream::Stream;
@@ -19,6 +17,7 @@ use crate::engine::digest::Fingerprint;
 use crate::engine::evaluate::{Decision, evaluate};
 use crate::engine::request::Request;
 use crate::engine::review::{Document, Expected, Judgement};
+use crate::engine::rules::Rules;
 
 /// What became of a review, as a list shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -66,7 +65,8 @@ pub(super) fn judge_case(
         stream: &stream,
         from,
         sequence,
-        derived: &BTreeMap::new(),
+        derived: &Derived::default(),
+        rules: Rules::New,
     };
     judge_at(session, governed, case, given, &place)
 }
@@ -80,7 +80,7 @@ pub(crate) fn judge_at(
     place: &Place<'_>,
 ) -> Result<Judgement, Refusal> {
     let document = case.artifact.document();
-    let facts = Facts::around(session, place.stream, document, place.from)?;
+    let facts = Facts::around(session, place.stream, &case.artifact, place.from)?;
     let request = match given {
         Some(request) => Some(request.clone()),
         None => facts
@@ -112,6 +112,7 @@ pub(crate) fn judge_at(
         request: need.and_then(|need| Some(need.asked(request.as_ref()?))),
         stream_id: Some(&place.stream.id),
         sequence: place.sequence,
+        rules: place.rules,
     };
     let action = match (need, &request) {
         (Some(need), Some(request)) => case.action(session, governed, request, need.asks)?,

@@ -12,7 +12,7 @@ use super::super::{fault, files};
 use crate::engine::canonical;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::evaluate::{Decision, ReviewNeed, evaluate};
-use crate::engine::policy::ReviewType;
+use crate::engine::policy::{AttestedTerms, ReviewType};
 use crate::engine::request::{MAX_REQUEST, Request};
 use crate::engine::review::{
     Anchor, Artifact, Condition, Draft, Manifest, PrincipalKind, Reviewer, Scope, scope_address,
@@ -39,18 +39,17 @@ pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Re
     let artifact = draft(session, args, &request, &need, attestations)?;
     let path = need.path();
     refuse_to_lose(root, &path, &governed)?;
-    files::write_document(&root.join(&path), artifact.document())?;
+    files::replace(&root.join(&path), &artifact.to_file()?)?;
 
     let document = artifact.document();
     let mut text = format!("{}\n{}\n", document.review_id, paint(DIM, &safe(&path)));
-    let attested = document.attestations.is_some();
-    for signer in document.cross_signers.iter().filter(|_| !attested) {
+    for signer in &document.cross_signers {
         text.push_str(&format!("  to be signed by {}\n", safe(signer)));
     }
     for hash in artifact.attestation_hashes().iter().flatten() {
         text.push_str(&format!("  attested by {hash}\n"));
     }
-    let next = match document.cross_signers.first().filter(|_| !attested) {
+    let next = match document.cross_signers.first() {
         Some(signer) => format!(
             "permit review sign {} --as {signer} --key FILE",
             document.review_id
@@ -83,14 +82,14 @@ fn attestations(
             need.review_type
         ))),
         ReviewType::Signers(_) => Ok(None),
-        ReviewType::Attestations { attestations } if !given => Err(fault::input(format!(
+        ReviewType::Attestations(AttestedTerms { attestations, .. }) if !given => Err(fault::input(format!(
             "a review of type `{}` asks for attestations of the profile `{}`, not for signatures",
             need.review_type, attestations.profile
         ))
         .next(
             "name one blob for each required domain with `--attestation`, in the profile's order",
         )),
-        ReviewType::Attestations { .. } => args
+        ReviewType::Attestations(_) => args
             .attestations
             .iter()
             .map(|path| read_blob(path))
@@ -120,7 +119,7 @@ fn draft(
         })
         .collect::<Result<_, _>>()?;
     let mut cross_signers = args.cross_signers.clone();
-    if !args.test_scope && attestations.is_none() {
+    if !args.test_scope {
         // The reviewer is one of the signers, always.
         cross_signers.push(args.reviewer.clone());
     }

@@ -1,9 +1,8 @@
 //! `permit review record ID`: a review's verdict on its stream, once a review and verdict, whatever the verdict is.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::super::decide::Place;
+use super::super::decide::{Derived, Place};
 use super::super::ledger::Entry;
 use super::super::outcome::Outcome;
 use super::super::render::{DIM, GOOD, paint};
@@ -17,6 +16,7 @@ use crate::engine::chain::{EventType, SealedEvent};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::EventHash;
 use crate::engine::review::{Check, Finding, Judgement, Record, Rule};
+use crate::engine::rules::Rules;
 
 /// An earlier record of the same verdict.
 struct Earlier {
@@ -43,7 +43,8 @@ pub(super) fn run(session: &Session, args: &ReviewRecordArgs) -> Result<Outcome,
             stream: &stream,
             from: Some(at.commit),
             sequence: at.tip.next_sequence(),
-            derived: &BTreeMap::new(),
+            derived: &Derived::default(),
+            rules: Rules::New,
         };
         let judgement = judge_at(session, &governed, case, None, &place)?;
         refuse_unproven(&judgement)?;
@@ -51,7 +52,7 @@ pub(super) fn run(session: &Session, args: &ReviewRecordArgs) -> Result<Outcome,
         if let Some(earlier) = earlier(&stream, at, &record)? {
             return Ok((Vec::new(), (record, Some(earlier))));
         }
-        let Value::Object(payload) = record.to_value() else {
+        let Value::Object(payload) = record.to_value()? else {
             return Err(Refusal::new(Code::Internal, "a record is an object"));
         };
         let event = SealedEvent::record(

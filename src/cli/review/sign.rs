@@ -44,7 +44,7 @@ pub(super) fn run(session: &Session, args: &ReviewSignArgs) -> Result<Outcome, R
     check(&artifact, principal, &armored, &table)?;
     let artifact = artifact.signed_by(principal, &armored)?;
     let path = Artifact::path_of(id);
-    files::write_document(&root.join(&path), artifact.document())?;
+    files::replace(&root.join(&path), &artifact.to_file()?)?;
     let waiting: Vec<&str> = {
         let signed = signed(artifact.document());
         let all = artifact.document().cross_signers.iter();

@@ -17,6 +17,8 @@ mod write;
 
 use std::fmt;
 
+use super::code::{Code, Refusal};
+
 pub use de::{from_slice, from_value, present};
 pub use parse::parse;
 pub use ser::{to_object, to_value};
@@ -79,6 +81,23 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// The value of a record of ours: what cannot be represented is a refusal, and never `null`.
+///
+/// # Errors
+/// `INTERNAL` with the JSON path of what has no canonical form.
+pub fn value_of<T: serde::Serialize + ?Sized>(record: &T) -> Result<Value<'static>, Refusal> {
+    to_value(record).map_err(unrepresentable)
+}
+
+/// The refusal of a record of ours that has no canonical form.
+#[must_use]
+pub fn unrepresentable(fault: Fault) -> Refusal {
+    Refusal::new(
+        Code::Internal,
+        format!("a record cannot be represented at {fault}"),
+    )
+}
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]

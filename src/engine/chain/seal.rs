@@ -88,7 +88,7 @@ impl SealedEvent {
         let mut payload = Object::of([
             ("governed_commit", Value::from(governed_commit)),
             ("mapping", canonical::to_value(mapping).map_err(unwritable)?),
-            ("permit", permit.to_value()),
+            ("permit", permit.to_value()?),
             ("permit_id", Value::from(permit.permit_id)),
             ("policy_hash", Value::from(permit.policy_hash)),
             ("prev_event_hash", Value::from(permit.prev_event_hash)),

@@ -176,11 +176,7 @@ const PAGES: &[(u8, &[&str])] = &[
     (1, &["EXEC_TIMEOUT", "CONTAINMENT_UNAVAILABLE"]),
     (
         3,
-        &[
-            "PUSH_TOO_LARGE",
-            "PROGRAM_MISMATCH",
-            "EXEC_NOT_COVERED",
-        ],
+        &["PUSH_TOO_LARGE", "PROGRAM_MISMATCH", "EXEC_NOT_COVERED"],
     ),
     (5, &["STREAM_REWOUND", "CLAIMS_LOST"]),
     (6, &["GOVERNED_STALE", "PERMIT_CLAIMED"]),

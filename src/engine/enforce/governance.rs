@@ -4,6 +4,7 @@ use super::super::canonical::{Object, Value};
 use super::super::code::Refusal;
 use super::super::digest::Digest;
 use super::super::request::{Capability, Kind, Request};
+use super::super::review::NamedAction;
 
 /// Who asks where the server does not say who pushes.
 pub const BOUNDARY_ACTOR: &str = "boundary:git.receive";
@@ -19,13 +20,25 @@ pub struct Changed {
     pub after: Option<Digest>,
 }
 
+/// The selectors under which a policy may agree to a governance change, in the order in which they are tried: the second
+/// is for an emergency, under a rule that was agreed beforehand.
+pub const GOVERNANCE_SELECTORS: [&str; 2] = ["governance.change", "governance.emergency"];
+
+/// The address that the reviews of an emergency state.
+pub const EMERGENCY_ADDRESS: &str = "tool:governance.emergency/governance";
+
 /// The request that a review of a governance change decides about.
 ///
-/// `changes` are all paths of the class that one commit changes, sorted by bytes.
+/// `changes` are all paths of the class that one commit changes, sorted by bytes; `hap` names the action, where the
+/// policy asks for attestations to it.
 ///
 /// # Errors
 /// Never: every part is fixed.
-pub fn governance_request(changes: &[Changed]) -> Result<Request, Refusal> {
+pub fn governance_request(
+    selector: &str,
+    changes: &[Changed],
+    hap: Option<&NamedAction>,
+) -> Result<Request, Refusal> {
     let digest = |digest: Option<Digest>| digest.map_or_else(String::new, |d| d.to_string());
     let changes = changes
         .iter()
@@ -37,12 +50,28 @@ pub fn governance_request(changes: &[Changed]) -> Result<Request, Refusal> {
             ]))
         })
         .collect();
+    let mut context = Object::of([("changes", Value::Array(changes))]);
+    if let Some(NamedAction {
+        repo,
+        base,
+        head,
+        env,
+    }) = hap
+    {
+        let named = Object::of([
+            ("repo", Value::from(repo.clone())),
+            ("base", Value::from(*base)),
+            ("head", Value::from(*head)),
+            ("env", Value::from(env.clone())),
+        ]);
+        context.insert("hap", Value::Object(named));
+    }
     Request::new(
         BOUNDARY_ACTOR,
-        tool("governance.change"),
+        tool(selector),
         "change",
         "governance",
-        Object::of([("changes", Value::Array(changes))]),
+        context,
     )
 }
 

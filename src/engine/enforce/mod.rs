@@ -20,7 +20,10 @@ pub use attachment::{Attachment, Document, Enforcement};
 pub use class::{Change, Class, RefPlace, class_of, ref_place};
 pub use decision::{Boundary, Decision, Effective, Finding, Intent};
 pub use globs::{Globs, InvalidGlob, path_fault};
-pub use governance::{BOUNDARY_ACTOR, Changed, content_request, governance_request};
+pub use governance::{
+    BOUNDARY_ACTOR, Changed, EMERGENCY_ADDRESS, GOVERNANCE_SELECTORS, content_request,
+    governance_request,
+};
 pub use mode::Mode;
 pub use record::{Gap, Line, Sums};
 pub use usage::{ExecRecord, Ran, exec_kind, requested, result};

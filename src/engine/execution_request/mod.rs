@@ -250,10 +250,11 @@ impl ExecutionRequest {
     }
 
     /// The record as a value.
-    #[must_use]
-    pub fn to_value(&self) -> Value<'static> {
-        // INVARIANT: the fields are strings, lists and integers within range, so the conversion cannot fail.
-        canonical::to_value(&self.document).unwrap_or(Value::Null)
+    ///
+    /// # Errors
+    /// `INTERNAL` where it cannot be represented.
+    pub fn to_value(&self) -> Result<Value<'static>, Refusal> {
+        canonical::value_of(&self.document)
     }
 }
 

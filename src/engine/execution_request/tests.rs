@@ -21,7 +21,7 @@ fn draft(from: &str, to: &str) -> Result<ExecutionRequest, Refusal> {
 #[test]
 fn a_draft_gets_its_id_and_reads_back() {
     let record = draft("{}", "{}").unwrap();
-    let bytes = to_bytes(&record.to_value());
+    let bytes = to_bytes(&record.to_value().unwrap());
     assert_eq!(ExecutionRequest::parse(&bytes).unwrap().id(), record.id());
     let other = String::from_utf8(bytes).unwrap().replace("cargo", "cargp");
     let refusal = ExecutionRequest::parse(other.as_bytes()).unwrap_err();

@@ -21,6 +21,7 @@ use super::names;
 use super::providers::{TrustedProviders, nullable};
 use crate::engine::canonical::{Object, Value, from_value, parse, present, to_bytes};
 use crate::engine::code::{Code, Refusal};
+use crate::engine::digest::{Digest, sha256};
 use crate::engine::text::id_fault;
 
 /// The only version that is read and written.
@@ -210,6 +211,13 @@ impl Attestation {
     #[must_use]
     pub fn hash(&self) -> HashText {
         self.hash
+    }
+
+    /// SHA-256 of the canonical payload: the same for every blob of one attestation, whatever white space, `kid` or
+    /// padding it has.
+    #[must_use]
+    pub fn payload_sha256(&self) -> Digest {
+        sha256(&to_bytes(&self.value))
     }
 
     /// The known members of the payload.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::super::canonical::{self, Fault};
-use super::super::text::id_fault;
+use super::super::text::text_fault;
 
 /// The URL part of a `net_egress` rule.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -106,7 +106,7 @@ impl UrlMatch {
             return Err(Fault::new("$.methods", "is empty"));
         }
         for (index, method) in self.methods.iter().enumerate() {
-            if let Some(what) = id_fault(method) {
+            if let Some(what) = text_fault(method) {
                 return Err(Fault::new(format!("$.methods[{index}]"), what));
             }
         }

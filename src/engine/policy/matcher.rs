@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::canonical::Fault;
-use super::super::text::id_fault;
+use super::super::text::{text_fault, unseen_fault};
 
 /// A comparison of raw UTF-8, case-sensitive.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -41,15 +41,23 @@ impl Matcher {
     pub(super) fn check(&self) -> Result<(), Fault> {
         match self {
             // What no id, actor, selector, operation or target can be is never matched, a `block` of it blocks nothing.
-            Matcher::Exact(text) => literal("$.exact", id_fault(text)),
+            Matcher::Exact(text) => literal("$.exact", text_fault(text)),
             Matcher::Prefix(text) if text.is_empty() => Ok(()),
-            Matcher::Prefix(text) => literal("$.prefix", id_fault(text)),
+            Matcher::Prefix(text) => literal("$.prefix", text_fault(text)),
             Matcher::Any(true) => Ok(()),
             Matcher::Any(false) => Err(Fault::new(
                 "$.any",
                 "is `false`, only `true` can stand here",
             )),
             Matcher::Regex(pattern) => pattern.check().map_err(|what| Fault::new("$.regex", what)),
+        }
+    }
+
+    /// Says that what stands literally in it holds a character that nobody sees.
+    pub(super) fn unseen_fault(&self) -> Option<&'static str> {
+        match self {
+            Matcher::Exact(text) | Matcher::Prefix(text) => unseen_fault(text),
+            Matcher::Regex(_) | Matcher::Any(_) => None,
         }
     }
 

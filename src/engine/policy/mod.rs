@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::canonical::{self, Fault, Object, Value};
 use super::code::{Code, Refusal};
 use super::digest::{Domain, PolicyHash, domain_hash};
-use super::text::id_fault;
+use super::text::{text_fault, unseen_fault};
 
 pub use matcher::Matcher;
 pub use resolve::Resolution;
@@ -31,6 +31,8 @@ pub const MAX_ENTRIES: usize = 10_000;
 pub struct Policy {
     document: Document,
     hash: PolicyHash,
+    /// What the rules of form have against it, which bind new decisions only.
+    form: Option<Fault>,
 }
 
 /// How a conflict between matching rules is decided.
@@ -112,11 +114,32 @@ impl Role {
 pub enum ReviewType {
     /// Signatures of humans (reviews.md).
     Signers(SignerTerms),
-    /// Attestations of every required domain (hap.md).
-    Attestations {
-        /// The profile and environment that are attested.
-        attestations: AttestationTerms,
-    },
+    /// Attestations of every required domain (hap.md), beside signatures.
+    Attestations(AttestedTerms),
+}
+
+/// What has to be attested, and who signs for it.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct AttestedTerms {
+    /// The profile and environment that are attested.
+    pub attestations: AttestationTerms,
+    /// Who signs beside the attestations.
+    #[schemars(flatten)]
+    pub signers: BesideTerms,
+}
+
+/// Who signs beside attestations, as far as the policy says: else one human in any role.
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+pub struct BesideTerms {
+    /// How many distinct humans; one where nothing is said.
+    #[schemars(default)]
+    pub min_cross_signers: Option<u32>,
+    /// The roles that a reviewer may hold; any where nothing is said.
+    #[schemars(default)]
+    pub reviewer_roles: Option<Vec<Role>>,
+    /// Whether every signature must come from a hardware key that was touched.
+    #[schemars(default)]
+    pub require_user_presence: Option<bool>,
 }
 
 /// Who has to sign.
@@ -221,20 +244,30 @@ impl Policy {
     /// # Errors
     /// `INVALID_POLICY` with the JSON path of the first fault.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
-        Self::read(bytes).map_err(|fault| {
-            Refusal::new(
-                Code::InvalidPolicy,
-                format!("the governed policy is malformed at {fault}"),
-            )
-        })
+        Self::read(bytes).map_err(|fault| malformed(&fault))
     }
 
     fn read(bytes: &[u8]) -> Result<Self, Fault> {
         let mut tree = canonical::parse(bytes)?;
         let document: Document = canonical::from_value(&tree)?;
         document.check()?;
-        let hash = hash(&document, &mut tree);
-        Ok(Self { document, hash })
+        let form = document.check_form().err();
+        let hash = hash(&document, &mut tree)?;
+        Ok(Self {
+            document,
+            hash,
+            form,
+        })
+    }
+
+    /// Refuses a policy whose ids hold characters that nobody sees: a rule of form.
+    ///
+    /// # Errors
+    /// `INVALID_POLICY` with the JSON path of the first.
+    pub fn check_form(&self) -> Result<(), Refusal> {
+        self.form
+            .as_ref()
+            .map_or(Ok(()), |fault| Err(malformed(fault)))
     }
 
     /// The policy's hash (section 3): the same for every layout and order of rules, another for any other change.
@@ -287,7 +320,7 @@ impl Policy {
 }
 
 /// The two hashes of section 3; takes the rules out of the tree to sort them.
-fn hash(document: &Document, tree: &mut Value<'_>) -> PolicyHash {
+fn hash(document: &Document, tree: &mut Value<'_>) -> Result<PolicyHash, Fault> {
     let mut hashed = Object::new();
     if let Value::Object(members) = tree {
         for key in [
@@ -298,7 +331,8 @@ fn hash(document: &Document, tree: &mut Value<'_>) -> PolicyHash {
             "default_effect",
             "supervisor_id",
         ] {
-            let mut member = members.remove(key).unwrap_or(Value::Null);
+            let missing = || Fault::new(format!("$.{key}"), "missing field");
+            let mut member = members.remove(key).ok_or_else(missing)?;
             if let ("rules", Value::Array(rules)) = (key, &mut member) {
                 rules.sort_by(|left, right| rule_id(left).cmp(rule_id(right)));
             }
@@ -306,20 +340,30 @@ fn hash(document: &Document, tree: &mut Value<'_>) -> PolicyHash {
         }
     }
     let rules_hash = domain_hash(Domain::PolicyRules, &hashed);
-    let switches = canonical::to_value(&document.conflict_resolution).unwrap_or(Value::Null);
-    let switch = |key: &str| switches.at(key).cloned().unwrap_or(Value::Null);
+    let switches = canonical::to_value(&document.conflict_resolution)?;
+    let switch = |key: &str| {
+        let missing = || Fault::new(format!("$.conflict_resolution.{key}"), "missing field");
+        switches.at(key).cloned().ok_or_else(missing)
+    };
     let policy = Object::of([
         ("policy_id", Value::from(document.policy_id.as_str())),
         (
             "policy_version",
             Value::from(document.policy_version.as_str()),
         ),
-        ("conflict_resolution_mode", switch("mode")),
-        ("tie_breaker", switch("tie_breaker")),
-        ("stable_order_mode", switch("stable_order_mode")),
+        ("conflict_resolution_mode", switch("mode")?),
+        ("tie_breaker", switch("tie_breaker")?),
+        ("stable_order_mode", switch("stable_order_mode")?),
         ("rules_hash", Value::from(hex::encode(rules_hash))),
     ]);
-    PolicyHash::new(domain_hash(Domain::Policy, &policy))
+    Ok(PolicyHash::new(domain_hash(Domain::Policy, &policy)))
+}
+
+fn malformed(fault: &Fault) -> Refusal {
+    Refusal::new(
+        Code::InvalidPolicy,
+        format!("the governed policy is malformed at {fault}"),
+    )
 }
 
 fn rule_id<'v>(rule: &'v Value<'_>) -> &'v str {
@@ -363,6 +407,33 @@ impl Document {
         self.check_rules()
     }
 
+    /// Refuses what nobody sees in the names that people read and decide by.
+    fn check_form(&self) -> Result<(), Fault> {
+        let own = [
+            ("$.policy_id", &self.policy_id),
+            ("$.policy_version", &self.policy_version),
+            ("$.supervisor_id", &self.supervisor_id),
+        ];
+        let names = self
+            .review_types
+            .keys()
+            .map(|name| ("$.review_types", name));
+        let repositories = self
+            .admitted_repositories
+            .iter()
+            .map(|name| ("$.admitted_repositories", name));
+        for (path, text) in own.into_iter().chain(names).chain(repositories) {
+            if let Some(what) = unseen_fault(text) {
+                return Err(Fault::new(path, what));
+            }
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            rule.check_form()
+                .map_err(|fault| fault.within_item(index).within_member("rules"))?;
+        }
+        Ok(())
+    }
+
     fn check_rules(&self) -> Result<(), Fault> {
         let by_order = self.conflict_resolution.stable_order_mode == StableOrder::OrderIndex;
         let mut ids = BTreeSet::new();
@@ -393,7 +464,7 @@ impl Document {
 }
 
 fn check_id(text: &str) -> Result<(), Fault> {
-    id_fault(text).map_or(Ok(()), |what| Err(Fault::new("$", what)))
+    text_fault(text).map_or(Ok(()), |what| Err(Fault::new("$", what)))
 }
 
 impl<'de> Deserialize<'de> for ReviewType {
@@ -423,13 +494,20 @@ impl<'de> Deserialize<'de> for ReviewType {
                 require_user_presence,
             })),
             Either {
-                min_cross_signers: None,
-                reviewer_roles: None,
-                require_user_presence: None,
+                min_cross_signers,
+                reviewer_roles,
+                require_user_presence,
                 attestations: Some(attestations),
-            } => Ok(ReviewType::Attestations { attestations }),
+            } => Ok(ReviewType::Attestations(AttestedTerms {
+                attestations,
+                signers: BesideTerms {
+                    min_cross_signers,
+                    reviewer_roles,
+                    require_user_presence,
+                },
+            })),
             _ => Err(serde::de::Error::custom(
-                "expected `min_cross_signers`, `reviewer_roles` and `require_user_presence`, or `attestations` alone",
+                "expected `min_cross_signers`, `reviewer_roles` and `require_user_presence`, or `attestations`",
             )),
         }
     }

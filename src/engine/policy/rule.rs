@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::canonical::{self, Fault, MAX_INTEGER};
 use super::super::request::{Kind, Request};
-use super::super::text::id_fault;
+use super::super::text::{text_fault, unseen_fault};
 use super::egress::{NormalUrl, UrlMatch};
 use super::matcher::Matcher;
 use super::secret::{SecretMatch, SecretTarget};
@@ -276,8 +276,27 @@ impl Rule {
         })
     }
 
+    /// Refuses an id, an actor, a selector or an operation with characters that nobody sees.
+    pub(super) fn check_form(&self) -> Result<(), Fault> {
+        let own = &self.matches;
+        for (path, fault) in [
+            ("$.id", unseen_fault(&self.id)),
+            ("$.match.actor", own.actor.unseen_fault()),
+            (
+                "$.match.capability.selector",
+                own.capability.selector.unseen_fault(),
+            ),
+            ("$.match.operation", own.operation.unseen_fault()),
+        ] {
+            if let Some(what) = fault {
+                return Err(Fault::new(path, what));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn check(&self) -> Result<(), Fault> {
-        if let Some(what) = id_fault(&self.id) {
+        if let Some(what) = text_fault(&self.id) {
             return Err(Fault::new("$.id", what));
         }
         if self.id == "default" {

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::super::canonical::{self, Fault, Object, Value, to_bytes};
 use super::super::code::{Code, Refusal};
 use super::super::digest::{
-    Domain, EventHash, Fingerprint, ManifestId, PolicyHash, ReviewId, domain_hash,
+    Digest, Domain, EventHash, Fingerprint, ManifestId, PolicyHash, ReviewId, domain_hash, sha256,
 };
+use super::super::hap::attestation::Attestation;
 use super::super::hap::hash::HashText;
 use super::super::policy::{MAX_ENTRIES, Role};
 use super::super::request::Capability;
-use super::super::text::{id_fault, stream_id_fault};
+use super::super::text::{stream_id_fault, text_fault};
 use super::{Condition, MAX_FILE, Manifest, PrincipalKind};
 
 /// A review artifact whose form is sound, and the bytes that its signers sign.
@@ -24,6 +25,8 @@ use super::{Condition, MAX_FILE, Manifest, PrincipalKind};
 pub struct Artifact {
     document: Document,
     message: Vec<u8>,
+    /// Whether it was read from its canonical bytes and one line feed.
+    canonical: bool,
 }
 
 /// The artifact as it is written.
@@ -65,13 +68,20 @@ pub struct Document {
         skip_serializing_if = "Option::is_none"
     )]
     pub signatures: Option<Vec<Signed>>,
-    /// In place of signatures, for a review type that asks for them (hap.md): one blob for each required domain.
+    /// Beside the signatures, for a review type that asks for them (hap.md): one blob for each required domain.
     #[serde(
         default,
         deserialize_with = "canonical::present",
         skip_serializing_if = "Option::is_none"
     )]
     pub attestations: Option<Vec<String>>,
+    /// SHA-256 of the canonical payload of each attestation, in order: what the signers sign of them.
+    #[serde(
+        default,
+        deserialize_with = "canonical::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub attestation_payloads: Option<Vec<Digest>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -163,7 +173,7 @@ pub struct Draft {
     pub cross_signers: Vec<String>,
     /// Why.
     pub reason: String,
-    /// One attestation for each required domain, where the review type asks for them in place of signatures.
+    /// One attestation for each required domain, where the review type asks for them.
     pub attestations: Option<Vec<String>>,
 }
 
@@ -214,10 +224,16 @@ impl Artifact {
     /// Makes an artifact that nobody has signed.
     ///
     /// # Errors
-    /// `INVALID_REVIEW` where it would contradict itself.
+    /// `INVALID_REVIEW` where it would contradict itself; `MALFORMED_ATTESTATION`.
     pub fn draft(draft: Draft) -> Result<Self, Refusal> {
         let mut cross_signers = draft.cross_signers;
         cross_signers.sort();
+        let payload = |blob: &String| Attestation::decode(blob).map(|one| one.payload_sha256());
+        let attestation_payloads = draft
+            .attestations
+            .as_ref()
+            .map(|blobs| blobs.iter().map(payload).collect())
+            .transpose()?;
         Self::of(Document {
             schema: Schema::V1,
             review_id: review_id(
@@ -237,8 +253,9 @@ impl Artifact {
             reviewer: draft.reviewer,
             cross_signers,
             reason: draft.reason,
-            signatures: draft.attestations.is_none().then(Vec::new),
+            signatures: Some(Vec::new()),
             attestations: draft.attestations,
+            attestation_payloads,
         })
         .map_err(|fault| refusal(&fault))
     }
@@ -252,9 +269,50 @@ impl Artifact {
             if bytes.len() > MAX_FILE {
                 return Err(Fault::new("$", "larger than 8 MiB"));
             }
-            Self::of(canonical::from_slice(bytes)?)
+            let mut artifact = Self::of(canonical::from_slice(bytes)?)?;
+            artifact.canonical = artifact.file_bytes()? == bytes;
+            Ok(artifact)
         };
         read().map_err(|fault| refusal(&fault))
+    }
+
+    /// The one form of the file: canonical JSON and one line feed.
+    ///
+    /// # Errors
+    /// `INTERNAL` where it cannot be represented.
+    pub fn to_file(&self) -> Result<Vec<u8>, Refusal> {
+        self.file_bytes().map_err(canonical::unrepresentable)
+    }
+
+    fn file_bytes(&self) -> Result<Vec<u8>, Fault> {
+        let mut bytes = to_bytes(&canonical::to_value(&self.document)?);
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Refuses a form that new decisions do not take: bytes that are not canonical, attestations that nobody signed.
+    ///
+    /// # Errors
+    /// `INVALID_REVIEW`.
+    pub fn check_form(&self) -> Result<(), Refusal> {
+        let invalid = |what: &str| Err(Refusal::new(Code::InvalidReview, what));
+        let Document {
+            signatures,
+            attestations,
+            attestation_payloads,
+            ..
+        } = &self.document;
+        if !self.canonical {
+            return invalid("the review's file is not canonical JSON and one line feed")
+                .map_err(|refusal: Refusal| refusal.next(REWRITE));
+        }
+        if attestations.is_some() && (signatures.is_none() || attestation_payloads.is_none()) {
+            return invalid(
+                "the review rests on attestations that its reviewer has not signed for",
+            )
+            .map_err(|refusal: Refusal| refusal.next(REWRITE));
+        }
+        Ok(())
     }
 
     fn of(document: Document) -> Result<Self, Fault> {
@@ -266,13 +324,17 @@ impl Artifact {
         }
         let mut message = format!("{}\n", Domain::ReviewDecision.label()).into_bytes();
         message.extend_from_slice(&to_bytes(&value));
-        Ok(Self { document, message })
+        Ok(Self {
+            document,
+            message,
+            canonical: true,
+        })
     }
 
     /// The artifact with one more signature, in place of an earlier one of the same principal.
     ///
     /// # Errors
-    /// `INVALID_REVIEW` where the principal is not among the cross-signers, or the artifact carries attestations.
+    /// `INVALID_REVIEW` where the principal is not among the cross-signers.
     pub fn signed_by(&self, principal: &str, sshsig: &str) -> Result<Self, Refusal> {
         let mut document = self.document.clone();
         let signatures = document.signatures.get_or_insert_default();
@@ -298,6 +360,23 @@ impl Artifact {
         &self.message
     }
 
+    /// SHA-256 of the bytes that are signed: by this an approval is counted, whatever its file looks like.
+    #[must_use]
+    pub fn message_sha256(&self) -> Digest {
+        sha256(&self.message)
+    }
+
+    /// SHA-256 of the canonical payload of each attestation: what is spent once, whatever its blob looks like.
+    ///
+    /// # Errors
+    /// `MALFORMED_ATTESTATION`.
+    pub fn payloads(&self) -> Result<Vec<Digest>, Refusal> {
+        let blobs = self.document.attestations.iter().flatten();
+        blobs
+            .map(|blob| Attestation::decode(blob).map(|one| one.payload_sha256()))
+            .collect()
+    }
+
     /// The armored signature of a principal.
     #[must_use]
     pub fn signature_of(&self, principal: &str) -> Option<&str> {
@@ -306,7 +385,7 @@ impl Artifact {
         Some(&found.sshsig)
     }
 
-    /// Everybody who signs it: the cross-signers, and beside attestations nobody, whomever it names.
+    /// Everybody who signs it: the cross-signers; nobody where attestations stand in place of signatures, an old form.
     #[must_use]
     pub fn signers(&self) -> &[String] {
         match self.document.signatures {
@@ -315,7 +394,7 @@ impl Artifact {
         }
     }
 
-    /// The hash of each attestation that it carries, in its order; nothing where it carries signatures.
+    /// The hash of each attestation that it carries, in its order; nothing where it carries none.
     #[must_use]
     pub fn attestation_hashes(&self) -> Option<Vec<HashText>> {
         let blobs = self.document.attestations.as_ref()?;
@@ -352,7 +431,7 @@ impl Artifact {
 impl Document {
     fn check(&self) -> Result<(), Fault> {
         for (path, fault) in [
-            ("$.review_type", id_fault(&self.review_type)),
+            ("$.review_type", text_fault(&self.review_type)),
             (
                 "$.anchor.stream_id",
                 stream_id_fault(&self.anchor.stream_id),
@@ -391,15 +470,11 @@ impl Document {
             }
             before = Some(signer);
         }
+        self.check_attestations()?;
         let signatures = match (&self.signatures, &self.attestations) {
-            (Some(signatures), None) => signatures,
-            (None, Some(attestations)) if attestations.len() > MAX_ENTRIES => {
-                return Err(Fault::new("$.attestations", "holds more than 10000 blobs"));
-            }
+            (Some(signatures), _) => signatures,
+            // The form of old, which new decisions refuse.
             (None, Some(_)) => return Ok(()),
-            (Some(_), Some(_)) => {
-                return Err(Fault::new("$.attestations", "stands beside `signatures`"));
-            }
             (None, None) => return Err(Fault::new("$.signatures", "missing field")),
         };
         let mut signed = BTreeSet::new();
@@ -417,6 +492,20 @@ impl Document {
             }
         }
         Ok(())
+    }
+
+    fn check_attestations(&self) -> Result<(), Fault> {
+        let fault = |what| Err(Fault::new("$.attestation_payloads", what));
+        match (&self.attestations, &self.attestation_payloads) {
+            (Some(blobs), _) if blobs.len() > MAX_ENTRIES => {
+                Err(Fault::new("$.attestations", "holds more than 10000 blobs"))
+            }
+            (None, Some(_)) => fault("stands without `attestations`"),
+            (Some(blobs), Some(payloads)) if blobs.len() != payloads.len() => {
+                fault("does not name one payload for each attestation")
+            }
+            (_, _) => Ok(()),
+        }
     }
 
     fn check_conditions(&self) -> Result<(), Fault> {
@@ -445,6 +534,8 @@ impl Document {
         Ok(())
     }
 }
+
+const REWRITE: &str = "make the review again with `permit review new`, and sign it";
 
 const NO_PRINCIPAL: &str = "is not the id of a principal";
 

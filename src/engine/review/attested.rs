@@ -1,12 +1,12 @@
-//! Attestations in place of signatures (hap.md, "Where HAP meets permits").
+//! Attestations beside signatures (hap.md, "Where HAP meets permits").
 //!
 //! The request names an action by its commits. The caller loads from them what an executor proxy computes (section 8.2);
 //! here the proxy's decision is made on the artifact's blobs, with the clock stopped: nothing that is recorded may depend
 //! on when somebody looked. Where something runs, the same decision is made again at a time.
 //!
-//! Nobody signs such an artifact. Reviewer and cross-signers stand in it as people who answer for it: each must be an
-//! active human or organization in both tables, and not the request's actor. The decision rests on the blobs alone, so
-//! that every one of them must hold, and none may be by the request's actor.
+//! The reviewer signs such an artifact, an active human and not the request's actor: anchor, verdict, conditions, reason
+//! and the payload of each attestation. The attestations decide, so that every one of them must hold, and none may be by
+//! the request's actor.
 
 use serde::Deserialize;
 
@@ -146,6 +146,9 @@ pub(super) fn judge(
 ) -> Finding {
     let blobs = artifact.document().attestations.as_deref();
     let blobs = blobs.unwrap_or_default();
+    if let Err(refusal) = payloads_fit(artifact) {
+        return Finding::Fails(refusal);
+    }
     match (actor, action) {
         (None, _) => match forms(blobs, terms) {
             Ok(()) => Finding::Unchecked(NO_REQUEST),
@@ -158,6 +161,20 @@ pub(super) fn judge(
             .map(|_| ())
             .into(),
     }
+}
+
+/// Refuses a review whose signers signed for other payloads than those of its attestations.
+fn payloads_fit(artifact: &Artifact) -> Result<(), Refusal> {
+    let Some(signed) = &artifact.document().attestation_payloads else {
+        return Ok(());
+    };
+    if artifact.payloads()? == *signed {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::InvalidReview,
+        "`attestation_payloads` does not name the canonical payloads of the attestations, in their order",
+    ))
 }
 
 /// Checks the form of each blob, and the profile and environment that it is for.

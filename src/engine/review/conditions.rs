@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::canonical::{Fault, MAX_INTEGER};
 use super::super::code::{Code, Refusal};
 use super::super::policy::GrantTerms;
-use super::super::text::id_fault;
+use super::super::text::text_fault;
 
 /// One condition of an approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,7 +43,7 @@ impl Condition {
                 Some(Fault::new("$.max", "is beyond 2^53−1"))
             }
             Self::TargetPrefix { prefix } => {
-                id_fault(prefix).map(|what| Fault::new("$.prefix", what))
+                text_fault(prefix).map(|what| Fault::new("$.prefix", what))
             }
             Self::SequenceSpan { .. } | Self::Reusable { .. } | Self::OneShot {} => None,
         }

@@ -4,6 +4,7 @@ use super::super::code::{Code, Refusal};
 use super::super::digest::{CommitSha, EventHash, Fingerprint, PolicyHash};
 use super::super::policy::{GrantTerms, ReviewType};
 use super::super::request::Capability;
+use super::super::rules::Rules;
 use super::{Action, Found, Manifest, Principals};
 
 /// What an artifact is held against.
@@ -19,6 +20,8 @@ pub struct Expected<'a> {
     pub stream_id: Option<&'a str>,
     /// The sequence that is being decided; the anchor lies before it.
     pub sequence: u64,
+    /// Whether the rules of form bind.
+    pub rules: Rules,
 }
 
 /// The request at hand, and what its rule would grant.
@@ -51,8 +54,10 @@ pub struct Evidence<'a> {
     pub manifest: ManifestFact<'a>,
     /// What stands at the anchor.
     pub anchor: AnchorFact,
-    /// How many `permit.issued` of this review stand after the anchor and before the sequence that is decided.
+    /// How many `permit.issued` of this signed message stand after the anchor and before the sequence that is decided.
     pub issued: u64,
+    /// Whether a `permit.issued` before that sequence rests on one of its attestations, whatever its review said.
+    pub payload_spent: bool,
     /// Where the artifact came from.
     pub origin: Origin,
     /// What the request names as the action that is attested to.

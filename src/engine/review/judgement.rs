@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::super::canonical::{self, Value};
 use super::super::code::{Code, Refusal};
-use super::super::digest::{CommitSha, ManifestId, ReviewId};
+use super::super::digest::{CommitSha, Digest, ManifestId, ReviewId};
 use super::super::hap::hash::HashText;
-use super::super::policy::{GrantTerms, ReviewType};
+use super::super::policy::{AttestedTerms, GrantTerms, ReviewType};
 use super::report::{Check, Finding, NO_REQUEST, Rule};
+use super::signers::Demand;
 use super::{
     Artifact, Condition, Evidence, Expected, Origin, Reviewer, Verdict, attested, narrow, rules,
     signers,
@@ -44,7 +45,7 @@ pub struct Record {
     pub verdict: Verdict,
     /// What an approval narrows.
     pub conditions: Vec<Condition>,
-    /// Everybody who signed; nobody where attestations stand in place of signatures.
+    /// Everybody who signed; nobody where attestations stand in place of signatures, an old form.
     pub cross_signers: Vec<String>,
     /// The bytes that the decision is about.
     pub manifest_envelope_id: ManifestId,
@@ -52,9 +53,11 @@ pub struct Record {
     pub introduced_by: CommitSha,
     /// That commit's committer time, in Unix seconds.
     pub recorded_at: i64,
-    /// The hash of each attestation, in the order of the profile's domains; absent where people signed.
+    /// The hash of each attestation, in the order of the profile's domains; absent where people alone decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attestation_hashes: Option<Vec<HashText>>,
+    /// SHA-256 of the bytes that were signed, by which the approval is counted.
+    pub message_sha256: Digest,
 }
 
 /// Judges an artifact. Pure: the same values give the same judgement.
@@ -66,7 +69,9 @@ pub fn judge(artifact: &Artifact, expected: &Expected<'_>, evidence: &Evidence<'
 
     push(
         Rule::Structure,
-        rules::proof_fits(artifact, expected).into(),
+        rules::form(artifact, expected)
+            .and_then(|()| rules::proof_fits(artifact, expected))
+            .into(),
     );
     push(Rule::Scope, rules::scope(document.scope).into());
     push(
@@ -91,12 +96,21 @@ pub fn judge(artifact: &Artifact, expected: &Expected<'_>, evidence: &Evidence<'
             let actor = expected.request.map(|asked| asked.actor_id);
             let admitted = Some(terms.reviewer_roles.as_slice());
             signers::reviewer(artifact, tables, admitted, &mut checks);
-            signers::signers(artifact, tables, terms, actor, &mut checks);
+            signers::signers(artifact, tables, &Demand::of(terms), actor, &mut checks);
         }
-        Some(ReviewType::Attestations { attestations }) => {
+        Some(ReviewType::Attestations(AttestedTerms {
+            attestations,
+            signers,
+        })) => {
             let actor = expected.request.map(|asked| asked.actor_id);
-            signers::reviewer(artifact, tables, None, &mut checks);
-            signers::named(artifact, tables, actor, &mut checks);
+            let admitted = signers.reviewer_roles.as_deref();
+            let people = Demand::beside_attestations(signers);
+            signers::human_reviewer(artifact, tables, admitted, &mut checks);
+            if artifact.document().signatures.is_some() {
+                signers::signers(artifact, tables, &people, actor, &mut checks);
+            } else {
+                signers::named(artifact, tables, actor, &mut checks);
+            }
             checks.push(Check::new(
                 Rule::Attestations,
                 attested::judge(artifact, attestations, actor, evidence.action),
@@ -111,7 +125,7 @@ pub fn judge(artifact: &Artifact, expected: &Expected<'_>, evidence: &Evidence<'
     push(Rule::Manifest, rules::manifest(artifact, evidence).into());
     let anchor = rules::anchor(artifact, expected, evidence);
     let consumption = if anchor.is_ok() {
-        rules::consumption(&document.conditions, evidence.issued).into()
+        rules::consumption(&document.conditions, evidence).into()
     } else {
         Finding::Unchecked("the anchor does not hold")
     };
@@ -215,6 +229,20 @@ impl Judgement {
             .all(|check| check.finding.holds() || check.finding == Finding::Unchecked(NO_REQUEST))
     }
 
+    /// The approval itself, whatever a stream says of its anchor and of the permits that it has yielded: what a clone that
+    /// judges governance again needs of it, and no right to a permit.
+    ///
+    /// # Errors
+    /// The reason of the first other rule that does not hold.
+    pub fn into_approval(self) -> Result<Record, Refusal> {
+        let decisive = |check: &&Check| !matches!(check.rule, Rule::Consumption | Rule::Anchor);
+        let mut decisive = self.checks.iter().filter(decisive);
+        match decisive.find(|check| !check.finding.holds()) {
+            None => self.record.ok_or_else(incomplete),
+            Some(check) => Err(check.finding.refusal().cloned().unwrap_or_else(incomplete)),
+        }
+    }
+
     /// The record of a decision that was validly taken, whatever it was and however often it was used.
     ///
     /// Consumption, verdict and conditions are no part of that; what needs a request that nobody could show is passed over.
@@ -274,13 +302,15 @@ impl Record {
             introduced_by: origin.introduced_by,
             recorded_at: origin.recorded_at,
             attestation_hashes: artifact.attestation_hashes(),
+            message_sha256: artifact.message_sha256(),
         }
     }
 
     /// The record as a value.
-    #[must_use]
-    pub fn to_value(&self) -> Value<'static> {
-        // INVARIANT: strings and integers within range, so the conversion cannot fail.
-        canonical::to_value(self).unwrap_or(Value::Null)
+    ///
+    /// # Errors
+    /// `INTERNAL` where it cannot be represented: a commit time that no record holds.
+    pub fn to_value(&self) -> Result<Value<'static>, Refusal> {
+        canonical::value_of(self)
     }
 }

@@ -9,7 +9,7 @@ use super::super::canonical::{self, Fault, Object, Value};
 use super::super::code::{Code, Refusal};
 use super::super::digest::{Digest, Domain, ManifestId, domain_hash};
 use super::super::policy::MAX_ENTRIES;
-use super::super::text::id_fault;
+use super::super::text::text_fault;
 use super::MAX_FILE;
 
 /// The largest artifact that a manifest may list, in bytes (core.md section 1).
@@ -79,7 +79,7 @@ impl Manifest {
             artifacts,
         };
         manifest.check().map_err(|fault| refusal(&fault))?;
-        manifest.manifest_envelope_id = manifest.computed_id();
+        manifest.manifest_envelope_id = manifest.computed_id()?;
         Ok(manifest)
     }
 
@@ -129,15 +129,19 @@ impl Manifest {
     }
 
     /// The id that the content gives: `domain_hash(manifest_envelope.v1, {"purpose", "artifacts"})`.
-    #[must_use]
-    pub fn computed_id(&self) -> ManifestId {
-        // INVARIANT: strings and integers within range, so the conversion cannot fail.
-        let artifacts = canonical::to_value(&self.artifacts).unwrap_or(Value::Null);
+    ///
+    /// # Errors
+    /// `INTERNAL` where it cannot be represented.
+    pub fn computed_id(&self) -> Result<ManifestId, Refusal> {
+        let artifacts = canonical::value_of(&self.artifacts)?;
         let content = Object::of([
             ("purpose", Value::from(self.purpose.as_str())),
             ("artifacts", artifacts),
         ]);
-        ManifestId::new(domain_hash(Domain::ManifestEnvelope, &content))
+        Ok(ManifestId::new(domain_hash(
+            Domain::ManifestEnvelope,
+            &content,
+        )))
     }
 
     /// Checks that the envelope states the id that its file is named after.
@@ -164,7 +168,7 @@ impl Manifest {
     /// `MANIFEST_MISMATCH` with the first differences; `INVALID_MANIFEST` where it lists what is no regular file.
     pub fn verify(&self, found: &[Found]) -> Result<(), Refusal> {
         let mismatch = |message: &str| Refusal::new(Code::ManifestMismatch, message);
-        let computed = self.computed_id();
+        let computed = self.computed_id()?;
         if self.manifest_envelope_id != computed {
             return Err(mismatch("the manifest's id is not that of its content")
                 .detail("stated", self.manifest_envelope_id.to_string())
@@ -233,7 +237,7 @@ impl Listed {
 /// Says why a text cannot be the path of an artifact; nothing if it can.
 #[must_use]
 pub fn artifact_path_fault(path: &str) -> Option<&'static str> {
-    id_fault(path).or_else(|| {
+    text_fault(path).or_else(|| {
         if path.starts_with('/') {
             Some("is not relative")
         } else if path

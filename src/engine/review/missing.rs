@@ -1,7 +1,7 @@
 //! What is still missing before a review yields a permit: the next steps of the people who wait for it.
 
 use super::super::code::{Code, Refusal};
-use super::super::policy::ReviewType;
+use super::super::policy::{AttestedTerms, ReviewType};
 use super::{Judgement, Manifest};
 
 /// The smallest set of things that are still missing; empty for a review that yields a permit.
@@ -29,7 +29,7 @@ pub fn missing(absent: &Refusal, asks: &ReviewType, judgement: Option<&Judgement
                     .detail("user_presence", terms.require_user_presence.to_string()),
                 );
             }
-            ReviewType::Attestations { attestations } => missing.push(
+            ReviewType::Attestations(AttestedTerms { attestations, .. }) => missing.push(
                 Refusal::new(
                     Code::MissingRequiredDomain,
                     "every domain that the profile requires has to attest",

@@ -17,19 +17,28 @@ pub(super) fn tables<'a>(evidence: &Evidence<'a>) -> Result<Tables<'a>, Refusal>
     })
 }
 
+/// Refuses a form that only old records have.
+pub(super) fn form(artifact: &Artifact, expected: &Expected<'_>) -> Result<(), Refusal> {
+    if expected.rules.bind_form() {
+        artifact.check_form()
+    } else {
+        Ok(())
+    }
+}
+
 /// Refuses a proof of another kind than the review type asks for.
 pub(super) fn proof_fits(artifact: &Artifact, expected: &Expected<'_>) -> Result<(), Refusal> {
-    let signatures = artifact.document().signatures.is_some();
+    let attested = artifact.document().attestations.is_some();
     let invalid = |message| Err(Refusal::new(Code::InvalidReview, message));
-    match (expected.asks, signatures) {
-        (Some(ReviewType::Signers(_)), false) => {
-            invalid("the review carries attestations, and its type asks for signatures")
+    match (expected.asks, attested) {
+        (Some(ReviewType::Signers(_)), true) => {
+            invalid("the review carries attestations, and its type asks for signatures alone")
         }
-        (Some(ReviewType::Attestations { .. }), true) => {
-            invalid("the review carries signatures, and its type asks for attestations")
+        (Some(ReviewType::Attestations(_)), false) => {
+            invalid("the review carries no attestations, and its type asks for them")
         }
-        (Some(ReviewType::Signers(_)), true)
-        | (Some(ReviewType::Attestations { .. }), false)
+        (Some(ReviewType::Signers(_)), false)
+        | (Some(ReviewType::Attestations(_)), true)
         | (None, _) => Ok(()),
     }
 }
@@ -166,8 +175,18 @@ pub(super) fn anchor(
     }
 }
 
-pub(super) fn consumption(conditions: &[Condition], issued: u64) -> Result<(), Refusal> {
-    let allowed = permits(conditions);
+pub(super) fn consumption(
+    conditions: &[Condition],
+    evidence: &Evidence<'_>,
+) -> Result<(), Refusal> {
+    let (allowed, issued) = (permits(conditions), evidence.issued);
+    if evidence.payload_spent {
+        return Err(Refusal::new(
+            Code::ReviewConsumed,
+            "a permit has been issued on an attestation of this review, which is spent",
+        )
+        .next("have every required domain attest again, and make the review anew"));
+    }
     if issued < allowed {
         Ok(())
     } else {

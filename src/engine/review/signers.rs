@@ -10,13 +10,41 @@
 use std::collections::BTreeSet;
 
 use super::super::code::{Code, Refusal};
-use super::super::policy::{Role, SignerTerms};
+use super::super::policy::{BesideTerms, Role, SignerTerms};
 use super::super::sshsig::{Fault, Presence, Signature};
 use super::report::{Check, Finding, NO_REQUEST, NO_TABLE, Rule};
 use super::{Artifact, Principal, PrincipalKind, Principals, SIGNATURE_NAMESPACE};
 
 /// The fewest humans who have to sign, whatever a policy says.
 const MIN_HUMANS: usize = 2;
+
+/// How many humans have to sign, and with what.
+pub(super) struct Demand {
+    humans: usize,
+    presence: bool,
+}
+
+impl Demand {
+    /// What a review that people alone decide asks for.
+    pub(super) fn of(terms: &SignerTerms) -> Self {
+        Self {
+            humans: count(terms.min_cross_signers).max(MIN_HUMANS),
+            presence: terms.require_user_presence,
+        }
+    }
+
+    /// What is asked for beside attestations: the reviewer at least.
+    pub(super) fn beside_attestations(terms: &BesideTerms) -> Self {
+        Self {
+            humans: terms.min_cross_signers.map_or(1, count).max(1),
+            presence: terms.require_user_presence.unwrap_or(false),
+        }
+    }
+}
+
+fn count(humans: u32) -> usize {
+    usize::try_from(humans).unwrap_or(usize::MAX)
+}
 
 /// Both tables, where both are there.
 #[derive(Clone, Copy)]
@@ -147,11 +175,29 @@ pub(super) fn reviewer(
     checks.push(Check::new(Rule::ReviewerRole, role));
 }
 
+/// As [`reviewer`], and demands a human: an attestation review is not an organization's.
+pub(super) fn human_reviewer(
+    artifact: &Artifact,
+    tables: Option<Tables<'_>>,
+    admitted: Option<&[Role]>,
+    checks: &mut Vec<Check>,
+) {
+    let first = checks.len();
+    reviewer(artifact, tables, admitted, checks);
+    let id = &artifact.document().reviewer.principal;
+    if PrincipalKind::of_id(id) == Some(PrincipalKind::Organization)
+        && let Some(check) = checks.get_mut(first)
+    {
+        let what = format!("`{id}` is not a human, and a review of attestations is a human's");
+        check.finding = Finding::Fails(Refusal::new(Code::ReviewRoleInvalid, what));
+    }
+}
+
 /// Checks each listed signer in order, whether the reviewer is among those who signed, and whether they are enough.
 pub(super) fn signers(
     artifact: &Artifact,
     tables: Option<Tables<'_>>,
-    terms: &SignerTerms,
+    demand: &Demand,
     actor: Option<&str>,
     checks: &mut Vec<Check>,
 ) {
@@ -163,7 +209,7 @@ pub(super) fn signers(
         if armored.is_none() {
             unsigned.push(id.as_str());
         }
-        let sound = signer(artifact, id, armored, tables, terms, actor, checks);
+        let sound = signer(artifact, id, armored, tables, demand, actor, checks);
         if let Some(material) = sound
             && PrincipalKind::of_id(id) == Some(PrincipalKind::Human)
         {
@@ -177,7 +223,7 @@ pub(super) fn signers(
     ));
     checks.push(Check::new(
         Rule::SignerCount,
-        enough(artifact, &unsigned, humans.len(), terms),
+        enough(artifact, &unsigned, humans.len(), demand),
     ));
 }
 
@@ -220,11 +266,9 @@ fn enough(
     artifact: &Artifact,
     unsigned: &[&str],
     humans: usize,
-    terms: &SignerTerms,
+    demand: &Demand,
 ) -> Result<(), Refusal> {
-    let asked = usize::try_from(terms.min_cross_signers)
-        .unwrap_or(usize::MAX)
-        .max(MIN_HUMANS);
+    let asked = demand.humans;
     let insufficient = |message: String| Refusal::new(Code::ReviewSignersInsufficient, message);
     if let Some(first) = unsigned.first() {
         return Err(insufficient(format!(
@@ -249,7 +293,7 @@ fn signer(
     id: &str,
     armored: Option<&str>,
     tables: Option<Tables<'_>>,
-    terms: &SignerTerms,
+    demand: &Demand,
     actor: Option<&str>,
     checks: &mut Vec<Check>,
 ) -> Option<Vec<u8>> {
@@ -271,7 +315,7 @@ fn signer(
         (Some(Ok(signature)), Some(standing)) => verified(artifact, signature, standing),
     };
     push(Rule::SignerSignature, signature_finding);
-    push(Rule::SignerPresence, presence_finding(id, presence, terms));
+    push(Rule::SignerPresence, presence_finding(id, presence, demand));
 
     let sound = checks
         .iter()
@@ -376,7 +420,7 @@ fn verified(
 fn presence_finding(
     id: &str,
     presence: Option<Result<Presence, Fault>>,
-    terms: &SignerTerms,
+    demand: &Demand,
 ) -> Finding {
     let missing = |what: &str| {
         Finding::Fails(Refusal::new(
@@ -387,7 +431,7 @@ fn presence_finding(
     match presence {
         None => Finding::Unchecked("there is no signature that verifies"),
         Some(Err(fault)) => missing(&fault.to_string()),
-        Some(Ok(Presence::Unproven)) if terms.require_user_presence => {
+        Some(Ok(Presence::Unproven)) if demand.presence => {
             missing("the review type asks for a hardware key that is touched")
         }
         Some(Ok(Presence::Unproven | Presence::Touched)) => Finding::Holds,

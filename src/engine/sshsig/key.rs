@@ -7,7 +7,7 @@ use ssh_key::public::KeyData;
 
 use super::Fault;
 use super::wire::Wire;
-use crate::engine::text::id_fault;
+use crate::engine::text::text_fault;
 
 /// The shortest RSA modulus that is accepted, in bits.
 const MIN_RSA_BITS: usize = 3072;
@@ -41,7 +41,7 @@ impl PublicKey {
     /// `ssh-ed25519`, `ecdsa-sha2-nistp256`, their `sk-…@openssh.com` forms and `ssh-rsa`, for RSA below 3072 bits and
     /// for Ed25519 keys of small order.
     pub fn parse(line: &str) -> Result<Self, Fault> {
-        if let Some(fault) = id_fault(line) {
+        if let Some(fault) = text_fault(line) {
             return Err(Fault::Key(fault));
         }
         let mut words = line.splitn(3, ' ');

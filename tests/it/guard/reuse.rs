@@ -135,3 +135,28 @@ fn a_review_is_judged_where_it_comes_in_and_not_where_the_push_ends() {
     world.commit("a", "Content");
     world.pushed("a", &["main"]);
 }
+
+#[test]
+fn an_approval_is_not_replayed_by_a_space_in_its_file() {
+    let world = World::adopted();
+    reviewed(&world, "2");
+    reviewed(&world, "1");
+    let folder = world.path("a").join("governance/reviews");
+    let files: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    // A leading space, and another layout: the file is another one, and the approval is the same.
+    for form in [" ", "\n"] {
+        change(&world, "2");
+        for file in &files {
+            let text = fs::read_to_string(file).unwrap();
+            fs::write(file, format!("{form}{text}")).unwrap();
+        }
+        world.commit("a", "The same approval");
+        world.denied("a", &["main"], "INVALID_REVIEW");
+        world.git("a", &["reset", "-q", "--hard", "origin/main"]);
+    }
+    change(&world, "2");
+    world.denied("a", &["main"], "REVIEW_CONSUMED");
+}

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::sandbox::{Answer, NOW, Sandbox};
@@ -105,16 +107,42 @@ impl World {
     /// Lands a review of blobs, whatever they are worth.
     fn land(&self, names: &[&str]) -> String {
         let id = self.draft(names, &[]);
+        self.sign(&id);
         self.sandbox.commit("review");
         id
     }
 
-    /// Changes the artifact in the work tree by hand, and lands it.
+    /// Signs the review in the work tree as its reviewer.
+    fn sign(&self, id: &str) {
+        let words = [
+            "review",
+            "sign",
+            id,
+            "--as",
+            "human:alice",
+            "--key",
+            "../alice",
+        ];
+        let answer = self.sandbox.json(&words);
+        assert_eq!(answer.exit, 0, "{answer:?}");
+    }
+
+    /// Changes the artifact in the work tree by hand, has the reviewer sign what it says now, and lands it.
     fn alter(&self, id: &str, change: impl FnOnce(&mut Value)) {
         let file = self.sandbox.work().join(Self::path(id));
         let mut artifact: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         change(&mut artifact);
-        self.sandbox.write(&Self::path(id), &artifact.to_string());
+        if let Some(blobs) = artifact["attestations"].as_array() {
+            artifact["attestation_payloads"] = blobs.iter().map(payload_of).collect();
+        }
+        artifact["signatures"] = json!([]);
+        let ledger = format!("{artifact}\n");
+        self.sandbox.write(&Self::path(id), &ledger);
+        if artifact["cross_signers"] == json!(["human:alice"])
+            && artifact["attestations"] != json!(null)
+        {
+            self.sign(id);
+        }
         self.sandbox.commit("review by hand");
     }
 
@@ -158,6 +186,16 @@ impl World {
     }
 }
 
+/// SHA-256 of the canonical payload of a blob; zeros for what is no blob.
+fn payload_of(blob: &Value) -> Value {
+    let read = || {
+        let bytes = URL_SAFE_NO_PAD.decode(blob.as_str()?).ok()?;
+        let envelope: Value = serde_json::from_slice(&bytes).ok()?;
+        Some(permit::engine::digest::sha256(envelope["payload"].to_string().as_bytes()).to_string())
+    };
+    json!(read().unwrap_or_else(|| "0".repeat(64)))
+}
+
 fn because(reason: &str, exit: i32) -> (String, i32) {
     (reason.to_owned(), exit)
 }
@@ -168,6 +206,7 @@ fn two_owners_attest_to_one_commit_and_its_deployment_is_permitted() {
     assert_eq!(world.reason(), because("REVIEW_MISSING", 4));
     world.merge();
     let id = world.draft(&["alice", "mara"], &[]);
+    world.sign(&id);
     let words = ["review", "check", &id, "--request", "../request.json"];
     let draft = world.sandbox.json(&words).json();
     assert_eq!(draft["state"], "valid", "{draft}");
@@ -188,7 +227,8 @@ fn two_owners_attest_to_one_commit_and_its_deployment_is_permitted() {
         })
         .collect();
     assert_eq!(record["attestation_hashes"], json!(hashes));
-    assert_eq!(record["cross_signers"], json!([]));
+    assert_eq!(record["cross_signers"], json!(["human:alice"]));
+    assert_eq!(record["message_sha256"].as_str().unwrap().len(), 64);
     assert_eq!(record["review_id"], json!(id));
 
     let answer = world.with_permit("verify", &[]);
@@ -325,11 +365,7 @@ fn what_a_review_says_of_people_and_bytes_is_judged_as_ever() {
         });
         assert_eq!(world.reason(), because(reason, exit));
     }
-    // Whom the artifact names is nobody who signed.
-    world.alter(&id, |artifact| {
-        *artifact = sound.clone();
-        artifact["cross_signers"] = json!(["human:alice"]);
-    });
+    world.alter(&id, |artifact| *artifact = sound.clone());
     world.permit();
     let event = world
         .sandbox
@@ -337,7 +373,7 @@ fn what_a_review_says_of_people_and_bytes_is_judged_as_ever() {
     let event: Value = serde_json::from_str(&event).unwrap();
     assert_eq!(
         event["event"]["payload"]["review"]["cross_signers"],
-        json!([])
+        json!(["human:alice"])
     );
 }
 
@@ -420,4 +456,52 @@ fn a_review_type_has_one_kind_of_proof() {
     let id = world.land(&["alice", "mara"]);
     let answer = world.sandbox.json(&["review", "record", &id]);
     assert_eq!(answer.reason(), because("REVIEW_MISSING", 4));
+}
+
+#[test]
+fn an_attestation_review_that_is_rewritten_after_its_permit_yields_no_other() {
+    let world = World::new();
+    world.merge();
+    let id = world.land(&["alice", "mara"]);
+    world.permit();
+    assert_eq!(world.reason(), because("REVIEW_CONSUMED", 6));
+    let tip = world
+        .sandbox
+        .git(&["log", "-1", "--format=%B", "refs/permit/streams/main"]);
+    let event: Value = serde_json::from_str(tip.split("\n\n").last().unwrap()).unwrap();
+    // Reason, conditions and anchor are signed anew; the attestations are the same, and spent.
+    type Change<'a> = &'a dyn Fn(&mut Value);
+    let changes: [Change<'_>; 3] = [
+        &|artifact| artifact["reason"] = json!("again"),
+        &|artifact| {
+            artifact["verdict"] = json!("approve_with_conditions");
+            artifact["conditions"] = json!([{"type": "reusable", "max": 3}]);
+        },
+        &|artifact| {
+            artifact["anchor"]["sequence"] = event["event"]["sequence"].clone();
+            artifact["anchor"]["event_hash"] = event["event_hash"].clone();
+        },
+    ];
+    for change in changes {
+        world.alter(&id, change);
+        assert_eq!(world.reason(), because("REVIEW_CONSUMED", 6));
+    }
+    assert_eq!(world.sandbox.json(&["replay"]).exit, 0);
+}
+
+#[test]
+fn attestations_that_nobody_signed_for_are_a_form_of_old() {
+    let world = World::new();
+    world.merge();
+    let id = world.draft(&["alice", "mara"], &[]);
+    world.sandbox.commit("unsigned");
+    assert_eq!(world.reason(), because("REVIEW_SIGNERS_INSUFFICIENT", 4));
+    let file = world.sandbox.work().join(World::path(&id));
+    let mut artifact: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let members = artifact.as_object_mut().unwrap();
+    members.remove("signatures");
+    members.remove("attestation_payloads");
+    fs::write(&file, format!("{artifact}\n")).unwrap();
+    world.sandbox.commit("as it was before");
+    assert_eq!(world.reason(), because("INVALID_REVIEW", 7));
 }

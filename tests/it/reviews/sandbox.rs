@@ -134,9 +134,9 @@ impl Sandbox {
         write(&self.root().join(path), bytes.as_ref());
     }
 
-    /// Writes JSON in the work tree, laid out for people.
+    /// Writes JSON in the work tree: one line, as the ledger holds it.
     pub(super) fn write_json(&self, path: &str, value: &Value) {
-        self.write(path, serde_json::to_string_pretty(value).unwrap());
+        self.write(path, format!("{value}\n"));
     }
 
     /// Removes a file from the work tree.

@@ -211,7 +211,7 @@ fn a_manifests_id_is_the_hash_of_purpose_and_artifacts() {
         made.manifest_envelope_id.to_string(),
         sha256(content.as_bytes()).to_string()
     );
-    assert_eq!(made.computed_id(), made.manifest_envelope_id);
+    assert_eq!(made.computed_id().unwrap(), made.manifest_envelope_id);
     let file = |byte: u8| Found::File {
         sha256: Digest::new([byte; 32]),
         size: 1,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::super::super::rules::Rules;
 use super::super::*;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::{CommitSha, EventHash, sha256};
@@ -227,7 +228,7 @@ impl World {
         for change in &self.afterwards {
             change(&mut artifact);
         }
-        artifact.to_string().into_bytes()
+        format!("{artifact}\n").into_bytes()
     }
 
     pub(super) fn judgement(&self) -> Judgement {
@@ -260,6 +261,7 @@ impl World {
             }),
             stream_id: Some(self.stream),
             sequence: self.sequence,
+            rules: Rules::New,
         };
         let default_name = Artifact::file_name_of(artifact.document().review_id);
         let evidence = Evidence {
@@ -273,6 +275,7 @@ impl World {
             },
             anchor: self.anchor,
             issued: self.issued,
+            payload_spent: false,
             origin: Origin {
                 introduced_by: CommitSha::new([7; 20]),
                 recorded_at: 1_700_000_000,
