@@ -13,6 +13,7 @@ use crate::cli::ledger::{Case, ManifestAt, TableAt};
 use crate::cli::review::inquiry::judge_at;
 use crate::cli::session::{Governed, MAX_GOVERNED, Session, sha};
 use crate::cli::stream::{STREAMS, Stream};
+use crate::engine::code::Class::Failed;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::{Digest, ReviewId, sha256};
 use crate::engine::enforce::{Changed, Class, Finding, GOVERNANCE_SELECTORS, governance_request};
@@ -116,7 +117,7 @@ impl<'p, 's> Judge<'p, 's> {
                 Ok(Some(finding)) => return Ok(finding),
                 // What was asked for first says why not; an emergency has to be asked for.
                 Ok(None) => {}
-                Err(refusal) if super::is_failure(&refusal) => return Err(refusal),
+                Err(refusal) if refusal.class() == Failed => return Err(refusal),
                 Err(refusal) => refused = refused.or(Some(refusal)),
             }
         }

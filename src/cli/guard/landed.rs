@@ -7,10 +7,10 @@
 use super::coverage::Judge;
 use super::governed::{Step, between};
 use super::push::Push;
-use super::{is_failure, spent};
+use super::spent;
 use crate::cli::session::Session;
-use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::Class;
+use crate::engine::code::{Class, Code, Refusal};
+use crate::engine::enforce;
 use crate::git::CommitId;
 
 /// Judges every first-parent commit after a pinned one, up to a tip, that changes governance.
@@ -22,9 +22,10 @@ pub(crate) fn check(session: &Session, pin: CommitId, tip: CommitId) -> Result<(
     let whole = Push::landed(session, pin)?;
     let steps = steps(&whole, pin, tip)?;
     for (place, step) in steps.iter().enumerate() {
-        let (Some(paths), Some(before)) =
-            (step.changes.get(&Class::GovernanceChange), &step.before)
-        else {
+        let (Some(paths), Some(before)) = (
+            step.changes.get(&enforce::Class::GovernanceChange),
+            &step.before,
+        ) else {
             continue;
         };
         let push = Push::landed(session, before.commit())?;
@@ -36,7 +37,7 @@ pub(crate) fn check(session: &Session, pin: CommitId, tip: CommitId) -> Result<(
                     return Err(uncovered(step.commit, &refusal));
                 }
             }
-            Err(refusal) if is_failure(&refusal) => return Err(refusal),
+            Err(refusal) if refusal.class() == Class::Failed => return Err(refusal),
             Err(refusal) => return Err(uncovered(step.commit, &refusal)),
         }
     }

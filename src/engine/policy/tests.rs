@@ -185,7 +185,7 @@ fn every_fault_is_refused_with_its_path() {
         ),
         (
             plain("").replace("\"min_cross_signers\":2,", ""),
-            "`$.review_types.t`: expected `min_cross_signers`, `reviewer_roles` and `require_user_presence`, or `attestations` alone",
+            "`$.review_types.t`: expected `min_cross_signers`, `reviewer_roles` and `require_user_presence`, or `attestations`",
         ),
         (
             plain("").replace("[\"council\"]", "[\"boss\"]"),

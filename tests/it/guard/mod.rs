@@ -1,6 +1,7 @@
 //! The receive boundary: real pushes from clones into a bare repository with the hook.
 
 mod classes;
+mod emergency;
 mod modes;
 mod reuse;
 pub(crate) mod streams;

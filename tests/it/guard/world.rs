@@ -317,6 +317,17 @@ impl World {
 
     /// Writes a review of a request, signed by ana and bo, into the work tree.
     pub(crate) fn review(&self, at: &str, request: &str, artifacts: &[&str]) -> String {
+        self.review_because(at, request, artifacts, "test")
+    }
+
+    /// The same, for a reason.
+    pub(crate) fn review_because(
+        &self,
+        at: &str,
+        request: &str,
+        artifacts: &[&str],
+        reason: &str,
+    ) -> String {
         let manifest = [&["manifest", "new"], artifacts, &["--purpose", "test"]].concat();
         let manifest = self.ok(at, &manifest);
         let id = manifest["manifest_envelope_id"].as_str().unwrap();
@@ -340,7 +351,7 @@ impl World {
                 "--manifest",
                 id,
                 "--reason",
-                "test",
+                reason,
                 "--at",
                 "origin/main",
             ],

@@ -505,3 +505,44 @@ fn attestations_that_nobody_signed_for_are_a_form_of_old() {
     world.sandbox.commit("as it was before");
     assert_eq!(world.reason(), because("INVALID_REVIEW", 7));
 }
+
+#[test]
+fn another_blob_of_an_attestation_is_the_same_attestation() {
+    let world = World::new();
+    world.merge();
+    let id = world.land(&["alice", "mara"]);
+    world.permit();
+    // White space and a `kid` make another blob, and no other payload: it is spent.
+    world.alter(&id, |artifact| {
+        for blob in artifact["attestations"].as_array_mut().unwrap() {
+            let bytes = URL_SAFE_NO_PAD.decode(blob.as_str().unwrap()).unwrap();
+            let mut envelope: Value = serde_json::from_slice(&bytes).unwrap();
+            envelope["header"]["kid"] = json!("another");
+            *blob = json!(URL_SAFE_NO_PAD.encode(format!("{envelope:#}")));
+        }
+    });
+    assert_eq!(world.reason(), because("REVIEW_CONSUMED", 6));
+}
+
+#[test]
+fn a_commit_date_does_not_erase_the_record_of_an_approval() {
+    let world = World::new();
+    world.merge();
+    world.land(&["alice", "mara"]);
+    let tree = world.sandbox.git(&["rev-parse", "HEAD^{tree}"]);
+    let parent = world.sandbox.git(&["rev-parse", "HEAD^"]);
+    let commit = format!(
+        "tree {tree}\nparent {parent}\nauthor t <t@invalid> 1 +0000\ncommitter t <t@invalid> 9007199254740993 +0000\n\nlate\n"
+    );
+    world.sandbox.write_aside("commit", &commit);
+    let id = world.sandbox.git(&[
+        "hash-object",
+        "-t",
+        "commit",
+        "-w",
+        "--literally",
+        "../commit",
+    ]);
+    world.sandbox.git(&["update-ref", "refs/heads/main", &id]);
+    assert_eq!(world.reason(), because("GIT_ERROR", 1));
+}

@@ -31,12 +31,14 @@ fn a_sound_review_passes_through_every_command() {
     let id = permit["permit_id"].as_str().unwrap();
     let (_, shown) = ledger.sandbox.json(&["show", id]);
     let says = &ledger.artifact;
+    let message = shown["events"][0]["payload"]["review"]["message_sha256"].clone();
+    assert_eq!(message.as_str().map(str::len), Some(64));
     assert_eq!(
         shown["events"][0]["payload"]["review"],
         json!({"review_id": ledger.id(), "review_type": "production-deploy", "reviewer": says["reviewer"],
             "verdict": "approve", "conditions": [], "cross_signers": says["cross_signers"],
             "manifest_envelope_id": says["manifest_envelope_id"], "introduced_by": introduced,
-            "recorded_at": 1_700_000_000})
+            "recorded_at": 1_700_000_000, "message_sha256": message})
     );
     assert_eq!(ledger.sandbox.reason(&["replay"]), (0, "OK".to_owned()));
     ledger.refused(6, "REVIEW_CONSUMED", "a review yields one permit");
@@ -142,14 +144,19 @@ fn a_signature_made_for_something_else_does_not_count() {
         ledger.sandbox.commit();
         ledger.refused(5, "REVIEW_SIGNATURE_INVALID", &sshsig);
     }
-    // White space is free; a single changed letter is not.
+    // The ledger has one layout, and a single changed letter is not signed for.
     let mut artifact = ledger.signed();
-    ledger.sandbox.write(&ledger.path(), artifact.to_string());
+    ledger
+        .sandbox
+        .write(&ledger.path(), format!(" {artifact}\n"));
+    ledger.sandbox.commit();
+    ledger.refused(7, "INVALID_REVIEW", "a leading space");
+    ledger.sandbox.write_json(&ledger.path(), &artifact);
     ledger.sandbox.commit();
     artifact["reason"] = json!("looks Right");
     let unissued = ledger.sandbox.reason(&["review", "check", &ledger.id()]);
     assert_eq!(unissued, (0, "OK".to_owned()));
-    ledger.sandbox.write(&ledger.path(), artifact.to_string());
+    ledger.sandbox.write_json(&ledger.path(), &artifact);
     ledger.sandbox.commit();
     ledger.refused(5, "REVIEW_SIGNATURE_INVALID", "an altered reason");
 }

@@ -327,7 +327,10 @@ fn the_artifact_is_strict() {
             ),
             "`$.signatures[0].principal`",
         ),
-        (with("attestations", json!([])), "`$.attestations`"),
+        (
+            with("attestation_payloads", json!([])),
+            "`$.attestation_payloads`",
+        ),
         (with("approved_by", json!("me")), "`$.approved_by`"),
         (with("review_type", json!("")), "`$.review_type`"),
     ] {

@@ -51,6 +51,7 @@ fn a_sound_review_passes_and_says_so_rule_by_rule() {
             "cross_signers",
             "introduced_by",
             "manifest_envelope_id",
+            "message_sha256",
             "recorded_at",
             "review_id",
             "review_type",
