@@ -40,6 +40,9 @@ pub(crate) struct Global {
     /// The ref whose first-parent chain every governed commit must lie on, in place of `permit.governedRef`
     #[arg(long, global = true, value_name = "REF")]
     pub(crate) governed_ref: Option<String>,
+    /// Decide although no governed ref is named; every output says so
+    #[arg(long, global = true)]
+    pub(crate) ungoverned: bool,
 }
 
 /// How results are printed.
@@ -136,9 +139,9 @@ pub(crate) struct StreamOpenArgs {
     /// The stream's id
     #[arg(value_name = "ID")]
     pub(crate) stream: String,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -196,9 +199,9 @@ pub(crate) struct IssueArgs {
     /// The stream
     #[arg(long, value_name = "ID", default_value = "main")]
     pub(crate) stream: String,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
     /// The actor that the caller authenticated; must be the request's
     #[arg(long, value_name = "ID")]
     pub(crate) actor: Option<String>,
@@ -212,9 +215,9 @@ pub(crate) struct EvalArgs {
     /// The request; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) request: PathBuf,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
     /// The stream that a permit would be issued to
     #[arg(long, value_name = "ID", default_value = "main")]
     pub(crate) stream: String,
@@ -228,9 +231,9 @@ pub(crate) struct VerifyArgs {
     /// The request that is about to be carried out; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) request: PathBuf,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
     /// The actor that the caller authenticated; must be the request's
     #[arg(long, value_name = "ID")]
     pub(crate) actor: Option<String>,
@@ -309,9 +312,9 @@ pub(crate) struct StatusArgs {
     /// The stream
     #[arg(long, value_name = "ID", default_value = "main")]
     pub(crate) stream: String,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Args)]

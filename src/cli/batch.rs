@@ -57,7 +57,7 @@ fn issue_all(session: &Session, args: &IssueArgs, tally: &mut Tally) -> Result<(
         .batch
         .as_deref()
         .ok_or_else(|| Refusal::new(Code::Internal, "a batch without a file"))?;
-    let governed = session.govern(&args.at)?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let stream = Stream::new(session, &args.stream)?;
     let batch = Batch {
         session,
@@ -223,8 +223,9 @@ impl Tally {
 fn summary(session: &Session, tally: &Tally, ended: Option<Refusal>) -> Outcome {
     let mut outcome = Outcome::ok("issue.batch")
         .field("issued", tally.issued)
-        .field("refused", tally.refused)
-        .field("governed_ref", session.governed_ref());
+        .field("refused", tally.refused);
+    // In text format, too, the summary is one JSON object.
+    session.say(&mut outcome);
     if let Some(refusal) = ended.or_else(|| tally.first.clone()) {
         outcome.refuse(refusal);
     }

@@ -17,7 +17,7 @@ use crate::engine::rules::Rules;
 
 pub(crate) fn run(session: &Session, args: &EvalArgs) -> Result<Outcome, Refusal> {
     let request = Request::parse(&files::read(&args.request, MAX_REQUEST)?)?;
-    let governed = session.govern(&args.at)?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let subject = Subject::new(&request);
     let mismatches = governed.policy.mismatches(&subject)?;
     let (mapping, missing, refusal) = match prepare(session, &governed, &request, Rules::New) {
@@ -84,7 +84,6 @@ pub(crate) fn run(session: &Session, args: &EvalArgs) -> Result<Outcome, Refusal
         .field("matched", matched)
         .field("not_matched", unmatched)
         .field("missing", missing.iter().map(named).collect::<Vec<_>>())
-        .field("governed_ref", session.governed_ref())
         .field("governed_commit", governed.sha())
         .text(text);
     outcome.warnings = session.work_tree_warnings(&governed);

@@ -23,6 +23,7 @@ pub(crate) const COMMAND: &str = "issue";
 
 pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusal> {
     session.allow(Act::Supervise)?;
+    session.decide()?;
     if args.batch.is_some() {
         return Ok(super::batch::run(session, args));
     }
@@ -39,7 +40,6 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
         Err(undecided) => pending(undecided),
     };
     outcome.set("actor", args.actor.as_deref().unwrap_or("unauthenticated"));
-    outcome.set("governed_ref", session.governed_ref());
     outcome.set("governed_commit", governed.sha());
     outcome.warnings = session.work_tree_warnings(governed);
     outcome.warnings.extend(rollback);
@@ -60,12 +60,12 @@ impl<'s> Case<'s> {
             let path = args.request.as_deref().unwrap_or(Path::new("-"));
             let request = Request::parse(&files::read(path, MAX_REQUEST)?)?;
             return Ok(Self {
-                governed: session.govern(&args.at)?,
+                governed: session.govern_at(args.at.as_deref())?,
                 request,
                 record: None,
             });
         };
-        let governed = session.govern(&args.at)?;
+        let governed = session.govern_at(args.at.as_deref())?;
         let record = request::load(&governed, id)?;
         request::check_record(session, &governed, &record)?;
         Ok(Self {

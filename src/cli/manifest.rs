@@ -27,7 +27,7 @@ fn new(session: &Session, args: &ManifestNewArgs) -> Result<Outcome, Refusal> {
     let root = session.work_tree()?;
     let snapshot = session
         .repository
-        .snapshot(session.governed_commit(&args.at)?)?;
+        .snapshot(session.governed_at(args.at.as_deref())?)?;
     let mut warnings = Vec::new();
     let listed = args
         .paths
@@ -136,7 +136,7 @@ fn check(session: &Session, args: &ManifestCheckArgs) -> Result<Outcome, Refusal
         .id
         .parse()
         .map_err(|error| fault::input(format!("the manifest id {error}")))?;
-    let commit = session.governed_commit(&args.at)?;
+    let commit = session.governed_at(args.at.as_deref())?;
     let snapshot = session.repository.snapshot(commit)?;
     let path = Manifest::path_of(id);
     let (manifest, found) = match ManifestAt::at(session, &snapshot, &path)? {

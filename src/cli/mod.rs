@@ -42,6 +42,7 @@ mod stream;
 mod stream_command;
 mod sync;
 mod tail;
+mod trust;
 mod verify;
 mod verify_chain;
 mod walk;
@@ -79,31 +80,30 @@ fn usage_fault(verb: &Verb) -> Option<clap::Error> {
 }
 
 fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
-    let session = |global: &Global| Session::open(global);
     let global = &cli.global;
+    let name = name(&cli.command);
+    let within = |run: &dyn Fn(&Session) -> Result<Outcome, Refusal>| within(global, name, run);
     match &cli.command {
-        Verb::Init(args) => init::run(&session(global)?, args),
-        Verb::Stream(verb) => stream_command::run(&session(global)?, verb),
-        Verb::Issue(args) => issue::run(&session(global)?, args),
-        Verb::Eval(args) => eval::run(&session(global)?, args),
-        Verb::Verify(args) => Ok(verify::verify(&session(global)?, args)),
-        Verb::Use(args) => Ok(verify::run_use(&session(global)?, args)),
-        Verb::Replay(args) => replay::run(&session(global)?, args),
-        Verb::Simulate(args) => simulate::run(&session(global)?, args),
-        Verb::Manifest(verb) => manifest::run(&session(global)?, verb),
-        Verb::Request(verb) => request::run(&session(global)?, verb),
-        Verb::Review(verb) => review::run(&session(global)?, verb),
-        Verb::VerifyChain(args) => {
-            let session = verify_chain::needs_repository(args)
-                .then(|| session(global))
-                .transpose()?;
-            verify_chain::run(session.as_ref(), args)
+        Verb::Init(args) => within(&|session| init::run(session, args)),
+        Verb::Stream(verb) => within(&|session| stream_command::run(session, verb)),
+        Verb::Issue(args) => within(&|session| issue::run(session, args)),
+        Verb::Eval(args) => within(&|session| eval::run(session, args)),
+        Verb::Verify(args) => within(&|session| Ok(verify::verify(session, args))),
+        Verb::Use(args) => within(&|session| Ok(verify::run_use(session, args))),
+        Verb::Replay(args) => within(&|session| replay::run(session, args)),
+        Verb::Simulate(args) => within(&|session| simulate::run(session, args)),
+        Verb::Manifest(verb) => within(&|session| manifest::run(session, verb)),
+        Verb::Request(verb) => within(&|session| request::run(session, verb)),
+        Verb::Review(verb) => within(&|session| review::run(session, verb)),
+        Verb::VerifyChain(args) if verify_chain::needs_repository(args) => {
+            within(&|session| verify_chain::run(Some(session), args))
         }
-        Verb::Sync(args) => sync::run(&session(global)?, args),
-        Verb::Checkpoint(args) => checkpoint::run(&session(global)?, args),
-        Verb::Status(args) => status::status(&session(global)?, args),
-        Verb::Show(args) => status::show(&session(global)?, args),
-        Verb::Log(args) => status::log(&session(global)?, args),
+        Verb::VerifyChain(args) => verify_chain::run(None, args),
+        Verb::Sync(args) => within(&|session| sync::run(session, args)),
+        Verb::Checkpoint(args) => checkpoint::run(&Session::open(global)?, args),
+        Verb::Status(args) => within(&|session| status::status(session, args)),
+        Verb::Show(args) => within(&|session| status::show(session, args)),
+        Verb::Log(args) => within(&|session| status::log(session, args)),
         Verb::Hap(verb) => hap::run(global, verb),
         Verb::Canonicalize(args) => meta::canonicalize(args),
         Verb::Hash(args) => meta::hash(args),
@@ -114,6 +114,18 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Guard(verb) => guard::run(global, verb),
         Verb::Man => meta::man(),
     }
+}
+
+/// Runs a command in its repository; the result, also a "no", says which one that is and what it trusts.
+fn within(
+    global: &Global,
+    name: &'static str,
+    run: impl FnOnce(&Session) -> Result<Outcome, Refusal>,
+) -> Result<Outcome, Refusal> {
+    let session = Session::open(global)?;
+    let mut outcome = run(&session).unwrap_or_else(|refusal| Outcome::refused(name, refusal));
+    session.say(&mut outcome);
+    Ok(outcome)
 }
 
 /// The command as it stands in the `schema` of its result.

@@ -29,6 +29,8 @@ pub(crate) struct Outcome {
     pub(crate) raw: Option<Vec<u8>>,
     /// What the caller should know beside the result.
     pub(crate) warnings: Vec<String>,
+    /// What JSON says by a field, for people on standard error.
+    pub(crate) remarks: Vec<String>,
     /// The exit status where it is not the reason's class (`permit exec`).
     pub(crate) exit: Option<u8>,
     /// What stands, whether this result reaches its reader or not.
@@ -67,6 +69,7 @@ impl Outcome {
             summary: String::new(),
             raw: None,
             warnings: Vec::new(),
+            remarks: Vec::new(),
             exit: None,
             durable: None,
         }

@@ -57,6 +57,11 @@ pub(crate) fn render(outcome: &Outcome, format: Format) -> u8 {
     for warning in &outcome.warnings {
         note(&format!("{}: {}", paint(WARN, "warning"), safe(warning)));
     }
+    if format == Format::Text {
+        for remark in &outcome.remarks {
+            note(&format!("{}: {}", paint(WARN, "warning"), safe(remark)));
+        }
+    }
     // What JSON could not say is said here.
     if let Some(refusal) = &outcome.refusal
         && (format == Format::Text || unprinted.is_some())

@@ -84,7 +84,7 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
             "no such permit was issued on the stream, or not in the range",
         ));
     }
-    let mut outcome = outcome(session, findings, broken);
+    let mut outcome = outcome(findings, broken);
     if args.all {
         outcome.set("lost", lost);
     }

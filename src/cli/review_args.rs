@@ -23,9 +23,9 @@ pub(crate) struct ManifestNewArgs {
     /// What they are for
     #[arg(long, value_name = "P")]
     pub(crate) purpose: String,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -33,9 +33,9 @@ pub(crate) struct ManifestCheckArgs {
     /// The manifest's id
     #[arg(value_name = "ID")]
     pub(crate) id: String,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,9 +87,9 @@ pub(crate) struct ReviewNewArgs {
     /// The stream whose tip the reviewers see
     #[arg(long, value_name = "ID", default_value = "main")]
     pub(crate) stream: String,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -129,16 +129,16 @@ pub(crate) struct ReviewCheckArgs {
     /// Check the copy in the work tree, as if it were committed next
     #[arg(long)]
     pub(crate) draft: bool,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReviewListArgs {
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -146,9 +146,9 @@ pub(crate) struct ReviewRecordArgs {
     /// The review's id
     #[arg(value_name = "ID")]
     pub(crate) id: String,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 /// A verdict as it is typed.

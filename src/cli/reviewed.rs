@@ -9,7 +9,6 @@ use crate::git::CommitId;
 ///
 /// # Errors
 /// `GOVERNANCE_UNREVIEWED` where no review covers a change; for it and all that follow.
-#[expect(dead_code, reason = "the trust root calls it")]
 pub(crate) fn check(session: &Session, pin: CommitId, tip: CommitId) -> Result<(), Refusal> {
     guard::check_landed(session, pin, tip)
 }

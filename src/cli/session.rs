@@ -9,7 +9,10 @@ use std::rc::Rc;
 use super::args::{Format, Global};
 use super::fault;
 use super::ledger::Memory;
+use super::outcome::Outcome;
 use super::remote::Remote;
+use super::reviewed;
+use super::trust::{Governance, Trust};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
 use crate::engine::policy::Policy;
@@ -26,7 +29,7 @@ pub(crate) struct Session {
     pub(crate) format: Format,
     /// The repository that accepts events, where it is not this one (enforcement.md).
     pub(crate) authority: Option<Remote>,
-    governed_ref: Option<String>,
+    pub(crate) trust: Trust,
     /// Where a push that is being judged leaves the governed ref.
     pushed: Cell<Option<CommitId>>,
     role: Role,
@@ -40,7 +43,7 @@ pub(crate) struct Session {
 pub(crate) struct Opener {
     git_dir: PathBuf,
     format: Format,
-    governed_ref: Option<String>,
+    trust: Trust,
     role: Role,
     authority: Option<Remote>,
     pushed: Option<CommitId>,
@@ -52,7 +55,7 @@ impl Opener {
         Ok(Session {
             repository: Repository::open_in_thread(&self.git_dir, thread)?,
             format: self.format,
-            governed_ref: self.governed_ref.clone(),
+            trust: self.trust.clone(),
             role: self.role,
             policies: RefCell::default(),
             ledger: Memory::default(),
@@ -126,11 +129,7 @@ impl Session {
     }
 
     fn of(repository: Repository, global: &Global) -> Result<Self, Refusal> {
-        let name = match &global.governed_ref {
-            Some(name) => Some(name.clone()),
-            None => repository.config_string("permit.governedRef")?,
-        };
-        let governed_ref = name.map(full_ref);
+        let trust = Trust::read(&repository, global)?;
         let role = match repository.config_string("permit.role")?.as_deref() {
             None => Role::Both,
             Some("supervisor") => Role::Supervisor,
@@ -145,7 +144,7 @@ impl Session {
             repository,
             authority,
             format: global.format,
-            governed_ref,
+            trust,
             pushed: Cell::new(None),
             role,
             policies: RefCell::default(),
@@ -158,7 +157,7 @@ impl Session {
         Opener {
             git_dir: self.repository.git_dir().to_owned(),
             format: self.format,
-            governed_ref: self.governed_ref.clone(),
+            trust: self.trust.clone(),
             role: self.role,
             authority: self.authority.clone(),
             pushed: self.pushed.get(),
@@ -167,7 +166,7 @@ impl Session {
 
     /// The governed ref's name, as output shows it.
     pub(crate) fn governed_ref(&self) -> Option<&str> {
-        self.governed_ref.as_deref()
+        self.trust.governed_ref.as_deref()
     }
 
     /// The governed ref's newest commit; nothing where no ref is governed.
@@ -175,7 +174,7 @@ impl Session {
     /// # Errors
     /// `COMMIT_NOT_GOVERNED` where the ref does not exist.
     pub(crate) fn governed_tip(&self) -> Result<Option<CommitId>, Refusal> {
-        let Some(name) = &self.governed_ref else {
+        let Some(name) = &self.trust.governed_ref else {
             return Ok(None);
         };
         let tip = match self.pushed.get() {
@@ -219,6 +218,52 @@ impl Session {
             Code::RoleForbidden,
             format!("the repository's role `{role}` may not {what}"),
         ))
+    }
+
+    /// Refuses to decide where no trust root is named, or where its governance does not stand.
+    ///
+    /// # Errors
+    /// `UNGOVERNED`; `COMMIT_NOT_GOVERNED` where the governed ref is not there or lacks the pinned commit; and what
+    /// [`reviewed::check`] finds.
+    pub(crate) fn decide(&self) -> Result<(), Refusal> {
+        self.trust.named()?;
+        let (Some(tip), Some(pin)) = (self.governed_tip()?, self.trust.pin) else {
+            return Ok(());
+        };
+        if !self.repository.is_on_first_parent_chain(tip, pin)? {
+            let name = self.governed_ref().unwrap_or_default();
+            let what =
+                format!("the pinned commit {pin} is not on the first-parent chain of `{name}`");
+            return Err(Refusal::new(Code::CommitNotGoverned, what));
+        }
+        match self.trust.governance {
+            Governance::Reviewed => reviewed::check(self, pin, tip),
+            Governance::Ref => Ok(()),
+        }
+    }
+
+    /// Says in a result which repository it is about and what that trusts.
+    pub(crate) fn say(&self, outcome: &mut Outcome) {
+        let place = self.repository.git_dir();
+        let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
+        outcome.set("repository", place.to_string_lossy());
+        self.trust.say(outcome);
+    }
+
+    /// Finds the governed commit that a revision names; the governed ref's tip, or else HEAD, where none is given.
+    pub(crate) fn governed_at(&self, rev: Option<&str>) -> Result<CommitId, Refusal> {
+        match rev {
+            Some(rev) => self.governed_commit(rev),
+            None => match self.governed_tip()? {
+                Some(tip) => Ok(tip),
+                None => Ok(self.repository.resolve("HEAD")?),
+            },
+        }
+    }
+
+    /// Reads the policy of the governed commit that a revision names, or of the default one.
+    pub(crate) fn govern_at(&self, rev: Option<&str>) -> Result<Governed<'_>, Refusal> {
+        self.govern_commit(self.governed_at(rev)?)
     }
 
     /// Finds the commit of a revision and refuses it where it is not governed.
@@ -328,15 +373,6 @@ pub(crate) fn not_governed(commit: CommitId, name: &str) -> Refusal {
         Code::CommitNotGoverned,
         format!("commit {commit} is not on the first-parent chain of `{name}`"),
     )
-}
-
-/// The full name of the governed ref; a plain name is a branch's.
-fn full_ref(name: String) -> String {
-    if name.starts_with("refs/") {
-        name
-    } else {
-        format!("refs/heads/{name}")
-    }
 }
 
 /// Finds the one policy document of a commit.

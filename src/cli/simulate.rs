@@ -59,7 +59,6 @@ pub(crate) fn run(session: &Session, args: &SimulateArgs) -> Result<Outcome, Ref
     let mut outcome = Outcome::ok("simulate")
         .field("compared", compared)
         .field("policy_hash", policy.hash())
-        .field("governed_ref", session.governed_ref())
         .text(text(compared, &changed));
     if args.fail_on_change && !changed.is_empty() {
         outcome.refuse(

@@ -20,7 +20,7 @@ use crate::git::CommitId;
 
 /// The projection: each permit and review with its state.
 pub(crate) fn status(session: &Session, args: &StatusArgs) -> Result<Outcome, Refusal> {
-    let commit = session.governed_commit(&args.at)?;
+    let commit = session.governed_at(args.at.as_deref())?;
     let stream = Stream::new(session, &args.stream)?;
     let at = stream.existing_tip()?;
     let mut projection = Projection::default();
@@ -66,7 +66,6 @@ pub(crate) fn status(session: &Session, args: &StatusArgs) -> Result<Outcome, Re
         .field("stream_id", &stream.id)
         .field("sequence", at.tip.sequence)
         .field("event_hash", at.tip.event_hash)
-        .field("governed_ref", session.governed_ref())
         .field("governed_commit", sha(commit))
         .field("permits", permits)
         .field("reviews", reviews)

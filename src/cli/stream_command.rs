@@ -26,7 +26,8 @@ pub(crate) fn run(session: &Session, verb: &StreamVerb) -> Result<Outcome, Refus
 }
 
 fn open(session: &Session, args: &StreamOpenArgs) -> Result<Outcome, Refusal> {
-    let governed = session.govern(&args.at)?;
+    session.decide()?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let stream = Stream::new(session, &args.stream)?;
     let at = open_at(session, &stream, &governed)?;
     let line = format!(

@@ -44,6 +44,7 @@ struct Report {
 }
 
 pub(crate) fn run(session: &Session, args: &SyncArgs) -> Result<Outcome, Refusal> {
+    session.decide()?;
     let remote = remote(session)?;
     let pattern = match &args.stream {
         Some(id) => Stream::new(session, id)?.reference().to_owned(),

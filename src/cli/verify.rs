@@ -80,7 +80,7 @@ pub(crate) struct Case<'s> {
 }
 
 pub(crate) fn verify(session: &Session, args: &VerifyArgs) -> Outcome {
-    match Case::read(session, args) {
+    match session.decide().and_then(|()| Case::read(session, args)) {
         Ok(case) => {
             let report = case.judge(case.stream.existing_tip());
             case.outcome("verify", session, report)
@@ -93,6 +93,7 @@ pub(crate) fn verify(session: &Session, args: &VerifyArgs) -> Outcome {
 pub(crate) fn run_use(session: &Session, args: &VerifyArgs) -> Outcome {
     let case = match session
         .allow(Act::Execute)
+        .and_then(|()| session.decide())
         .and_then(|()| Case::read(session, args))
     {
         Ok(case) => case,
@@ -161,7 +162,7 @@ impl<'s> Case<'s> {
         {
             return Err(fault::input("the checkpoint is one of another stream"));
         }
-        let mut case = Self::new(session, permit, request, &args.at)?;
+        let mut case = Self::new(session, permit, request, args.at.as_deref())?;
         case.checkpoint = checkpoint;
         case.actor.clone_from(&args.actor);
         Ok(case)
@@ -172,12 +173,12 @@ impl<'s> Case<'s> {
         session: &'s Session,
         permit: Permit,
         request: Request,
-        at: &str,
+        at: Option<&str>,
     ) -> Result<Self, Refusal> {
         Ok(Self {
             session,
             stream: Stream::new(session, &permit.stream_id)?,
-            governed: session.govern(at),
+            governed: session.govern_at(at),
             permit,
             request,
             checkpoint: None,
@@ -357,7 +358,6 @@ impl<'s> Case<'s> {
             .field("checks", &report.checks)
             .field("permit_id", self.permit.permit_id)
             .field("actor", self.actor.as_deref().unwrap_or("unauthenticated"))
-            .field("governed_ref", session.governed_ref())
             .text(text(&report));
         if let Ok(governed) = &self.governed {
             outcome.set("governed_commit", governed.sha());

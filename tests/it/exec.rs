@@ -198,9 +198,10 @@ fn the_mode_is_the_only_switch() {
 fn enforce_needs_a_trust_root_and_a_role_that_executes() {
     let world = World::new();
     let (permit, request) = permitted(&world, "run", &["true"]);
+    world.git("a", &["config", "--unset", "permit.governedRef"]);
     let run = exec(&world, "enforce", &[&permit, "--request", &request]);
-    assert_eq!(run.exit, 105, "{run:?}");
-    assert!(run.stderr.contains("[COMMIT_NOT_GOVERNED]"), "{run:?}");
+    assert_eq!(run.exit, 107, "{run:?}");
+    assert!(run.stderr.contains("[UNGOVERNED]"), "{run:?}");
     world.git("a", &["config", "permit.governedRef", "refs/heads/main"]);
     world.git("a", &["config", "permit.role", "supervisor"]);
     let run = exec(&world, "enforce", &[&permit, "--request", &request]);

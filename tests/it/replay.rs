@@ -136,6 +136,8 @@ fn a_governed_commit_that_is_not_there_proves_nothing() {
     event["payload"]["governed_commit"] = json!("1".repeat(40));
     let subject = "permit.issued #8 allow net_egress:https agent:codex";
     Forger::new(&sandbox).append(&sandbox, "main", subject, event);
+    assert_eq!(sandbox.reason(&["replay"]), "COMMIT_NOT_GOVERNED");
+    sandbox.git(&["config", "--unset", "permit.governedRef"]);
     assert_eq!(sandbox.reason(&["replay"]), "OBJECT_MISSING");
 }
 
@@ -160,6 +162,7 @@ fn decisions_under_commits_that_are_not_governed_are_told() {
     let sandbox = Sandbox::chain();
     sandbox.git(&["switch", "--quiet", "--create", "side"]);
     sandbox.commit("Aside");
+    sandbox.git(&["config", "permit.governedRef", "refs/heads/side"]);
     sandbox.issue("read");
     sandbox.git(&["config", "permit.governedRef", "main"]);
     let found = sandbox.json(&["replay"]);

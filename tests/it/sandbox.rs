@@ -90,6 +90,7 @@ impl Sandbox {
             sandbox.git(&["init", "--quiet", "--template=", "--initial-branch=main"]);
             sandbox.git(&["add", "--all"]);
             sandbox.git(&["commit", "--quiet", "--message", "The policy of acme"]);
+            sandbox.git(&["config", "permit.governedRef", "refs/heads/main"]);
         })
     }
 

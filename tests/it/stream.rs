@@ -144,6 +144,13 @@ fn a_stream_that_only_was_read_is_remembered_too() {
     sandbox.git(&["clone", "--quiet", "--mirror", ".", "../mirror"]);
     let mirror = sandbox.aside("mirror");
     let mirror = ["--repo", mirror.to_str().unwrap()];
+    sandbox.git(&[
+        "-C",
+        mirror[1],
+        "config",
+        "permit.governedRef",
+        "refs/heads/main",
+    ]);
     sandbox.ok(&[&mirror[..], &["verify-chain"]].concat());
     sandbox.git(&[
         "-C",

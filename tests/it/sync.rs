@@ -28,6 +28,7 @@ impl World {
             let folder = world.aside(name);
             world.sandbox.git(&["clone", "--quiet", &bare, &folder]);
             world.git(name, &["config", "permit.remote", "origin"]);
+            world.git(name, &["config", "permit.governedRef", "refs/heads/main"]);
         }
         world.ok("one", &["stream", "open", "main"]);
         world.ok("two", &["sync"]);
@@ -469,6 +470,10 @@ fn init_sets_the_refspecs_once_and_asks_the_remotes_first() {
 
     // A stream that only this clone has survives a fetch under `fetch.prune`.
     world.git("three", &["config", "fetch.prune", "true"]);
+    world.git(
+        "three",
+        &["config", "permit.governedRef", "refs/heads/main"],
+    );
     world.ok("three", &["stream", "open", "own"]);
     world.git("three", &["fetch", "--quiet", "origin"]);
     world.ok("three", &["verify-chain", "--stream", "own"]);

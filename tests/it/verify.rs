@@ -351,7 +351,7 @@ fn an_event_that_misreports_what_it_issued_is_not_believed() {
         (
             "/payload/governed_commit",
             json!("1".repeat(40)),
-            "OBJECT_MISSING",
+            "COMMIT_NOT_GOVERNED",
         ),
         ("/payload/sequence", json!(6), "REPLAY_MISMATCH"),
         ("/payload/review", json!({}), "REPLAY_MISMATCH"),
@@ -382,9 +382,9 @@ fn an_event_of_a_commit_that_is_not_governed_is_not_believed() {
     let sandbox = Sandbox::opened();
     sandbox.git(&["switch", "--quiet", "--create", "side"]);
     sandbox.commit("Aside");
+    sandbox.git(&["config", "permit.governedRef", "refs/heads/side"]);
     sandbox.issue("read");
-    sandbox.git(&["switch", "--quiet", "main"]);
-    assert_eq!(sandbox.verdict_on("read"), "OK", "the same policy");
+    assert_eq!(sandbox.verdict_on("read"), "OK");
     sandbox.git(&["config", "permit.governedRef", "main"]);
     assert_eq!(sandbox.verdict_on("read"), "COMMIT_NOT_GOVERNED");
 }

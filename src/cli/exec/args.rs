@@ -25,9 +25,9 @@ pub(crate) struct ExecArgs {
     /// Where the report is written as JSON; by default it is one line on standard error
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
     #[command(flatten)]
     pub(crate) clock: ClockArgs,
     #[command(flatten)]

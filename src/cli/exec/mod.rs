@@ -50,6 +50,8 @@ struct Ended {
     not_enforced: Vec<&'static str>,
     warnings: Vec<String>,
     permit_id: String,
+    /// What the result says of the repository and its trust root.
+    said: Option<Outcome>,
 }
 
 pub(crate) fn run(global: &Global, args: &ExecArgs) -> Outcome {
@@ -99,7 +101,7 @@ fn harness(global: &Global, args: &ExecArgs) -> Option<(Vec<String>, String)> {
         return Some((argv_of(&Request::parse(&bytes).ok()?)?, String::new()));
     };
     let session = Session::open(global).ok()?;
-    let record = request::load(&session.govern(&args.at).ok()?, id).ok()?;
+    let record = request::load(&session.govern_at(args.at.as_deref()).ok()?, id).ok()?;
     let harness = record.document().harness.clone();
     Some((harness.argv, harness.working_directory))
 }
@@ -117,11 +119,14 @@ fn guarded(global: &Global, args: &ExecArgs, mode: Mode) -> Ended {
         Ok(ledger) => ledger,
         Err(refusal) => return unrecorded(global, args, mode, refusal),
     };
-    let mut ended = match prepare(&session, args, mode, permit) {
+    let mut ended = match prepare(&session, args, permit) {
         Ok(run) => execute(global, run, &ledger, args),
         Err(refusal) => ledger.deny(global, args, refusal),
     };
     ended.permit_id = ledger.permit_id.to_string();
+    let mut said = Outcome::ok("exec");
+    session.say(&mut said);
+    ended.said = Some(said);
     ended
 }
 
@@ -132,7 +137,7 @@ fn name(
     permit: &Permit,
 ) -> Result<(Option<ExecutionRequest>, Request), Refusal> {
     if let Some(id) = &args.execution_request {
-        let governed = session.govern(&args.at)?;
+        let governed = session.govern_at(args.at.as_deref())?;
         let record = request::load(&governed, id)?;
         request::check_record(session, &governed, &record)?;
         check_approved(session, &governed, &record, permit)?;
@@ -171,20 +176,11 @@ fn check_approved(
 }
 
 /// Everything that is looked at before the claim; the permit itself comes first.
-fn prepare<'s>(
-    session: &'s Session,
-    args: &ExecArgs,
-    mode: Mode,
-    permit: Permit,
-) -> Result<Run<'s>, Refusal> {
+fn prepare<'s>(session: &'s Session, args: &ExecArgs, permit: Permit) -> Result<Run<'s>, Refusal> {
     session.allow(Act::Execute)?;
-    if mode == Mode::Enforce && session.governed_ref().is_none() {
-        let what = "no governed ref is configured, and nothing is executed without one";
-        return Err(Refusal::new(Code::CommitNotGoverned, what)
-            .next("git config permit.governedRef refs/heads/main"));
-    }
+    session.decide()?;
     let (record, request) = name(session, args, &permit)?;
-    let case = Case::new(session, permit, request, &args.at)?;
+    let case = Case::new(session, permit, request, args.at.as_deref())?;
     if let Some(refusal) = case.judge(case.stream.existing_tip()).refusal {
         return Err(refusal);
     }

@@ -14,7 +14,7 @@ use crate::engine::enforce::{Mode, Ran};
 const OWN_EXIT: u8 = 100;
 
 /// Says what came of it: JSON in a file, or one line on standard error; and the exit status.
-pub(super) fn report(global: &Global, args: &ExecArgs, mode: Mode, ended: Ended) -> Outcome {
+pub(super) fn report(global: &Global, args: &ExecArgs, mode: Mode, mut ended: Ended) -> Outcome {
     let child = ended.ran.as_ref().map(child_exit);
     let reason = ended
         .refusal
@@ -26,7 +26,10 @@ pub(super) fn report(global: &Global, args: &ExecArgs, mode: Mode, ended: Ended)
         (Some(_), _, Mode::Enforce) | (None, _, _) => own,
     };
     let ran = ended.ran.clone().unwrap_or_default();
-    let mut outcome = Outcome::ok("exec")
+    let mut outcome = ended
+        .said
+        .take()
+        .unwrap_or_else(|| Outcome::ok("exec"))
         .field("mode", mode)
         .field("permit_id", &ended.permit_id)
         .field("executed", ended.ran.is_some())
@@ -65,6 +68,7 @@ pub(super) fn report(global: &Global, args: &ExecArgs, mode: Mode, ended: Ended)
     } else {
         ended.warnings
     };
+    quiet.remarks = outcome.remarks;
     quiet.exit = Some(exit);
     quiet
 }

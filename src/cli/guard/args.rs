@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use crate::git::CommitId;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum GuardVerb {
     /// Judge a push; runs as a `pre-receive` hook
@@ -41,6 +43,9 @@ pub(crate) struct CheckArgs {
     pub(crate) range: RangeArgs,
     #[command(flatten)]
     pub(crate) mode: ModeArg,
+    /// A commit that the governed ref must hold, where the command line names both
+    #[arg(long, value_name = "OID")]
+    pub(crate) trusted_commit: Option<CommitId>,
 }
 
 impl GuardVerb {

@@ -187,7 +187,7 @@ fn reach(push: &Push<'_>, request: &Request) -> Result<Reach, Refusal> {
 fn usable(push: &Push<'_>, permit: Permit, request: &Request, tip: &At) -> Result<Permit, Refusal> {
     let base = push.base.map(|base| sha(base).to_string());
     let at = base.as_deref().unwrap_or_default();
-    let case = Case::new(push.session, permit, request.clone(), at)?;
+    let case = Case::new(push.session, permit, request.clone(), Some(at))?;
     match case.judge(Ok(tip.clone())).refusal {
         Some(refusal) => Err(refusal),
         None => Ok(case.permit),

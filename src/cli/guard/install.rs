@@ -12,7 +12,7 @@ use crate::cli::session::Session;
 use crate::engine::code::Refusal;
 
 pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
-    let governed = governed_name(session)?;
+    governed_name(session)?;
     let path = hook_path(session)?;
     let program =
         std::env::current_exe().map_err(|error| fault::io(Path::new("permit"), &error))?;
@@ -36,7 +36,6 @@ pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
     Ok(Outcome::ok("guard.install")
         .field("hook", path.display().to_string())
         .field("state", word)
-        .field("governed_ref", governed)
         .next("set ENFORCEMENT_MODE=shadow in the environment of the server, then read `permit guard report`")
         .text(format!("{} {}\n", paint(GOOD, word), path.display())))
 }

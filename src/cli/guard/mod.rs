@@ -25,7 +25,7 @@ pub(crate) use landed::check as check_landed;
 use std::env;
 use std::io::Read;
 
-use args::{GuardVerb, ModeArg};
+use args::{CheckArgs, GuardVerb, ModeArg};
 use push::{Push, Update};
 use record::Moves;
 
@@ -34,6 +34,7 @@ use super::fault;
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, note, paint, safe};
 use super::session::Session;
+use super::within;
 use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::enforce::{Decision, Finding, Intent, Mode};
 
@@ -41,22 +42,34 @@ use crate::engine::enforce::{Decision, Finding, Intent, Mode};
 const MAX_UPDATES: u64 = 1 << 28;
 
 pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal> {
+    let within =
+        |run: &dyn Fn(&Session) -> Result<Outcome, Refusal>| within(global, verb.name(), run);
     match verb {
         GuardVerb::Receive(args) => receive(global, args),
-        GuardVerb::Check(args) => {
-            let mode = mode(&args.mode)?;
-            if mode == Mode::Off {
-                return Ok(off("guard.check"));
+        GuardVerb::Check(args) => match mode(&args.mode)? {
+            Mode::Off => Ok(off("guard.check")),
+            mode @ (Mode::Shadow | Mode::Enforce) => {
+                let mut session = Session::open(global)?;
+                session.trust.pin = args.trusted_commit.or(session.trust.pin);
+                let mut outcome = check(&session, args, mode)
+                    .unwrap_or_else(|refusal| Outcome::refused("guard.check", refusal));
+                session.say(&mut outcome);
+                Ok(outcome)
             }
-            let session = Session::open(global)?;
-            let updates = push::of_range(&session, &args.range)?;
-            judge("guard.check", &session, updates, mode, Moves::Nothing)
-        }
-        GuardVerb::Plan(args) => plan::run(&Session::open(global)?, args),
-        GuardVerb::Install => install::run(&Session::open(global)?),
-        GuardVerb::Status(args) => status::run(&Session::open(global)?, args),
-        GuardVerb::Report => report::run(&Session::open(global)?),
+        },
+        GuardVerb::Plan(args) => within(&|session| plan::run(session, args)),
+        GuardVerb::Install => within(&install::run),
+        GuardVerb::Status(args) => within(&|session| status::run(session, args)),
+        GuardVerb::Report => within(&report::run),
     }
+}
+
+fn check(session: &Session, args: &CheckArgs, mode: Mode) -> Result<Outcome, Refusal> {
+    let judged = session.decide().and_then(|()| {
+        let updates = push::of_range(session, &args.range)?;
+        judge("guard.check", session, updates, mode, Moves::Nothing)
+    });
+    judged.or_else(|refusal| unjudged("guard.check", session, &[], mode, refusal))
 }
 
 /// The mode that the environment and the arguments agree on.
@@ -77,24 +90,66 @@ fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
     if mode == Mode::Off {
         return Ok(off("guard.receive"));
     }
-    let judged = Session::receive(global).and_then(|session| {
-        let updates = Update::parse(&input, &namespace())?;
-        judge("guard.receive", &session, updates, mode, Moves::Refs)
-    });
-    match judged {
-        Err(refusal) if mode == Mode::Shadow && refusal.code != Code::CommitNotGoverned => {
-            let mut outcome = Outcome::ok("guard.receive")
-                .field("mode", mode)
-                .field("decisions", [(); 0]);
-            outcome.warnings.push(format!(
-                "SHADOW: the push could not be judged and would have been blocked: {}: {}",
-                refusal.code.name(),
-                refusal.message
-            ));
-            Ok(outcome)
-        }
-        other => other,
+    let session = match Session::receive(global) {
+        Ok(session) => session,
+        Err(refusal) if mode == Mode::Shadow => return Ok(shadowed("guard.receive", &refusal)),
+        Err(refusal) => return Err(refusal),
+    };
+    let updates = Update::parse(&input, &namespace());
+    let named = updates.clone().unwrap_or_default();
+    let judged =
+        updates.and_then(|updates| judge("guard.receive", &session, updates, mode, Moves::Refs));
+    let judged =
+        judged.or_else(|refusal| unjudged("guard.receive", &session, &named, mode, refusal));
+    let mut outcome = judged.unwrap_or_else(|refusal| Outcome::refused("guard.receive", refusal));
+    session.say(&mut outcome);
+    Ok(outcome)
+}
+
+/// What becomes of a push that could not be judged at all: in shadow it is recorded, said aloud, and allowed.
+fn unjudged(
+    command: &'static str,
+    session: &Session,
+    updates: &[Update],
+    mode: Mode,
+    refusal: Refusal,
+) -> Result<Outcome, Refusal> {
+    if mode != Mode::Shadow {
+        return Err(refusal);
     }
+    let mut outcome = shadowed(command, &refusal);
+    let decisions: Vec<Decision> = updates
+        .iter()
+        .map(|update| {
+            let finding = Finding::from(refusal.clone());
+            Decision::new(push::unjudged(update), &finding, mode)
+        })
+        .collect();
+    if let Err(refusal) = record::append_unjudged(session, &decisions) {
+        outcome.warnings.push(unrecorded(&refusal));
+    }
+    outcome.set("decisions", decisions);
+    Ok(outcome)
+}
+
+fn shadowed(command: &'static str, refusal: &Refusal) -> Outcome {
+    let mut outcome = Outcome::ok(command)
+        .field("mode", Mode::Shadow)
+        .field("allow", false)
+        .field("decisions", [(); 0]);
+    outcome.warnings.push(format!(
+        "SHADOW: the push could not be judged and would have been blocked: {}: {}",
+        refusal.code.name(),
+        refusal.message
+    ));
+    outcome
+}
+
+fn unrecorded(refusal: &Refusal) -> String {
+    format!(
+        "SHADOW: THE DECISIONS COULD NOT BE RECORDED: {}",
+        refusal.message
+    )
 }
 
 /// What Git leaves out of the names that it gives a hook of a namespaced repository: `refs/namespaces/a/refs/namespaces/b/`.
@@ -137,7 +192,6 @@ fn judge(
     let recorded = record::append(&push, decisions.iter().map(|(decision, _)| decision), moves);
     let mut outcome = Outcome::ok(command)
         .field("mode", mode)
-        .field("governed_ref", &push.governed)
         .text(text(&decisions, mode));
     outcome.set(
         "decisions",
@@ -148,10 +202,7 @@ fn judge(
     );
     match (recorded, mode) {
         (Ok(gaps), _) => outcome.set("gaps", gaps),
-        (Err(refusal), Mode::Shadow | Mode::Off) => outcome.warnings.push(format!(
-            "SHADOW: THE DECISIONS COULD NOT BE RECORDED: {}",
-            refusal.message
-        )),
+        (Err(refusal), Mode::Shadow | Mode::Off) => outcome.warnings.push(unrecorded(&refusal)),
         (Err(refusal), Mode::Enforce) => outcome.refuse(refusal),
     }
     let denied = decisions.into_iter().find_map(|(_, refusal)| refusal);

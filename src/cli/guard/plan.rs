@@ -57,9 +57,7 @@ pub(super) fn run(session: &Session, args: &RangeArgs) -> Result<Outcome, Refusa
             "path": review.as_ref().map(crate::engine::evaluate::ReviewNeed::path),
         }));
     }
-    let outcome = Outcome::ok("guard.plan")
-        .field("requests", &requests)
-        .field("governed_ref", &push.governed);
+    let outcome = Outcome::ok("guard.plan").field("requests", &requests);
     Ok(if requests.is_empty() {
         outcome.summary("no commit of the range changes governance")
     } else {

@@ -83,14 +83,15 @@ pub(super) fn of_range(session: &Session, range: &RangeArgs) -> Result<Vec<Updat
     }])
 }
 
-/// The governed ref, without which nothing can be judged.
+/// The governed ref, without which nothing can be judged: `--ungoverned` names no state that could judge a push.
 pub(super) fn governed_name(session: &Session) -> Result<String, Refusal> {
+    session.trust.named()?;
     session.governed_ref().map(str::to_owned).ok_or_else(|| {
         Refusal::new(
-            Code::CommitNotGoverned,
-            "no governed ref is configured, and the guard judges nothing without one",
+            Code::Ungoverned,
+            "the guard judges a push by the governed ref, and none is named",
         )
-        .next("git config permit.governedRef refs/heads/main")
+        .next("run `permit trust REF` in this repository")
     })
 }
 
@@ -235,6 +236,19 @@ impl<'s> Push<'s> {
         let [before, after] = update.ids();
         Intent::of_ref(class, &self.pusher, &update.name, [&before, &after], paths)
     }
+}
+
+/// The intent of an update that nothing could judge: with no trust root, it may be about anything.
+pub(super) fn unjudged(update: &Update) -> Intent {
+    let [before, after] = update.ids();
+    let pusher = env::var("PERMIT_PUSHER").unwrap_or_default();
+    Intent::of_ref(
+        Class::GovernanceChange,
+        &pusher,
+        &update.name,
+        [&before, &after],
+        Vec::new(),
+    )
 }
 
 /// The class of what a push to a place would change.

@@ -42,7 +42,27 @@ pub(super) fn append<'d>(
     moves: Moves,
 ) -> Result<Vec<Gap>, Refusal> {
     let path = path(push.session, &push.enforcement);
-    let failed = |error: io::Error| fault::io(&path, &error);
+    write(&path, decisions, |file| match moves {
+        Moves::Refs => gaps::find(push, file),
+        Moves::Nothing => Ok(Vec::new()),
+    })
+}
+
+/// Appends the decisions about a push that could not be judged, where a record lies by default.
+///
+/// # Errors
+/// As [`append`].
+pub(super) fn append_unjudged(session: &Session, decisions: &[Decision]) -> Result<(), Refusal> {
+    let path = path(session, &Ok(None));
+    write(&path, decisions.iter(), |_| Ok(Vec::new())).map(|_| ())
+}
+
+fn write<'d>(
+    path: &Path,
+    decisions: impl Iterator<Item = &'d Decision>,
+    gaps: impl FnOnce(&mut File) -> io::Result<Vec<Gap>>,
+) -> Result<Vec<Gap>, Refusal> {
+    let failed = |error: io::Error| fault::io(path, &error);
     let internal =
         |fault: crate::engine::canonical::Fault| Refusal::new(Code::Internal, fault.to_string());
     if let Some(folder) = path.parent() {
@@ -52,13 +72,10 @@ pub(super) fn append<'d>(
         .create(true)
         .read(true)
         .append(true)
-        .open(&path)
+        .open(path)
         .map_err(failed)?;
     file.lock().map_err(failed)?;
-    let gaps = match moves {
-        Moves::Refs => gaps::find(push, &mut file).map_err(failed)?,
-        Moves::Nothing => Vec::new(),
-    };
+    let gaps = gaps(&mut file).map_err(failed)?;
     let mut bytes = Vec::new();
     if !ends_whole(&mut file).map_err(failed)? {
         // What a crash cut off stays as it is, on a line of its own.

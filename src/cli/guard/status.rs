@@ -72,7 +72,6 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
         )
         .field("hook", hook.display().to_string())
         .field("installed", installed)
-        .field("governed_ref", &governed)
         .field("record", record.display().to_string())
         .field("entry_points", entry_points)
         .field("classes", Class::ALL)

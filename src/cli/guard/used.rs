@@ -27,7 +27,12 @@ pub(super) fn used(new: &NewEvent<'_>) -> Result<(), Refusal> {
         commit: parent,
         tip: new.before()?,
     };
-    let case = Case::new(new.push.session, permit, request, &governed.to_string())?;
+    let case = Case::new(
+        new.push.session,
+        permit,
+        request,
+        Some(&governed.to_string()),
+    )?;
     // The reason why the commit does not count comes before what the permit says of it.
     case.governed()?;
     if let Some(refusal) = case.judge(Ok(at.clone())).refusal {

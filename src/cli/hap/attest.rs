@@ -41,6 +41,7 @@ pub(super) fn run(session: &Session, args: &AttestArgs) -> Result<Outcome, Refus
 
 fn issue(session: &Session, args: &AttestArgs) -> Result<Outcome, Refusal> {
     session.allow(Act::Supervise)?;
+    session.decide()?;
     let now = Now::of(&args.clock)?;
     let bytes = files::read(&args.request, MAX_REQUEST)?;
     let request = AttestRequest::parse(&bytes)?;

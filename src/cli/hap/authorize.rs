@@ -42,8 +42,11 @@ pub(super) fn run(
         .map_err(Clone::clone)
         .and_then(|session| decide(session, args, now, &mut computed))
         .unwrap_or_else(Verdict::refused);
-    let governed_ref = session.as_ref().ok().and_then(Session::governed_ref);
-    Ok(show("hap.authorize", &verdict, &computed, now).field("governed_ref", governed_ref))
+    let mut outcome = show("hap.authorize", &verdict, &computed, now);
+    if let Ok(session) = session {
+        session.say(&mut outcome);
+    }
+    Ok(outcome)
 }
 
 fn decide(
@@ -52,6 +55,7 @@ fn decide(
     now: Now,
     computed: &mut Computed,
 ) -> Result<Verdict, Refusal> {
+    session.decide()?;
     let asked = match &args.head {
         Some(head) => Asked {
             head: head.clone(),

@@ -31,7 +31,6 @@ pub(super) fn context(session: &Session, args: &CommitsArgs) -> Result<Outcome, 
         .field("execution_context_hash", hash)
         .field("frame", frame_without_env(&case, &commits))
         .field("required_domains", required)
-        .field("governed_ref", session.governed_ref())
         .field("warnings", json!([]))
         .text(text);
     outcome.warnings = warnings;

@@ -29,6 +29,7 @@ pub(crate) use received::Received;
 use super::args::{Global, command};
 use super::outcome::Outcome;
 use super::session::Session;
+use super::within;
 use crate::engine::code::Refusal;
 use crate::engine::hap::authority::AuthorityChange;
 
@@ -76,38 +77,43 @@ pub(crate) fn name(verb: &HapVerb) -> &'static str {
 
 /// Runs one command; those that need no repository open none.
 pub(crate) fn run(global: &Global, verb: &HapVerb) -> Result<Outcome, Refusal> {
-    let session = || Session::open(global);
+    let within =
+        |run: &dyn Fn(&Session) -> Result<Outcome, Refusal>| within(global, name(verb), run);
     match verb {
-        HapVerb::Context(args) => context::context(&session()?, args),
+        HapVerb::Context(args) => within(&|session| context::context(session, args)),
         HapVerb::Frame(args) if args.base.is_none() => context::frame_of_fields(&args.field),
-        HapVerb::Frame(args) => context::frame_of_commits(&session()?, args),
-        HapVerb::Request(args) => request::run(&session()?, args),
-        HapVerb::Attest(args) => attest::run(&session()?, args),
-        HapVerb::Authorize(args) => authorize::run(&session(), args),
+        HapVerb::Frame(args) => within(&|session| context::frame_of_commits(session, args)),
+        HapVerb::Request(args) => within(&|session| request::run(session, args)),
+        HapVerb::Attest(args) => within(&|session| attest::run(session, args)),
+        HapVerb::Authorize(args) => authorize::run(&Session::open(global), args),
         HapVerb::FrameAuthorize(args) => authorize::frame(args),
         HapVerb::Show(args) => show::show(args),
         HapVerb::Gate(GateVerb::Verify(args)) => show::verify_gates(args),
         HapVerb::Gate(GateVerb::Publish(args)) => show::publish_gates(args),
-        HapVerb::Dispute(args) => show::dispute(&session()?, args),
-        HapVerb::Stream(StreamVerb::Append(args)) => stream::append(&session()?, args),
+        HapVerb::Dispute(args) => within(&|session| show::dispute(session, args)),
+        HapVerb::Stream(StreamVerb::Append(args)) => {
+            within(&|session| stream::append(session, args))
+        }
         HapVerb::Stream(StreamVerb::Verify(args)) => match &args.jsonl {
             Some(path) => stream::verify_lines(path, &args.trust.sp_key),
-            None => stream::verify_ref(&session()?, args),
+            None => within(&|session| stream::verify_ref(session, args)),
         },
-        HapVerb::Sp(SpVerb::Init(args)) => sp::init(session().ok().as_ref(), args),
+        HapVerb::Sp(SpVerb::Init(args)) => sp::init(Session::open(global).ok().as_ref(), args),
         HapVerb::Sp(SpVerb::Pubkey(args)) => sp::pubkey(args),
         HapVerb::Sp(SpVerb::Register(args)) => sp::register(args),
-        HapVerb::Sp(SpVerb::Stats) => sp::stats(&session()?),
-        HapVerb::Sp(SpVerb::Log) => sp::log(&session()?),
-        HapVerb::Owners(args) => authority::owners(&session()?, args),
+        HapVerb::Sp(SpVerb::Stats) => within(&|session| sp::stats(session)),
+        HapVerb::Sp(SpVerb::Log) => within(&|session| sp::log(session)),
+        HapVerb::Owners(args) => within(&|session| authority::owners(session, args)),
         HapVerb::Authority(AuthorityVerb::Grant(args)) => {
-            authority::change(&session()?, args, AuthorityChange::Grant)
+            within(&|session| authority::change(session, args, AuthorityChange::Grant))
         }
         HapVerb::Authority(AuthorityVerb::Revoke(args)) => {
-            authority::change(&session()?, args, AuthorityChange::Revoke)
+            within(&|session| authority::change(session, args, AuthorityChange::Revoke))
         }
-        HapVerb::Authority(AuthorityVerb::History(args)) => authority::history(&session()?, args),
-        HapVerb::Onboard(args) => onboard::run(&session()?, args),
-        HapVerb::Profiles(args) => authority::profiles(&session()?, args),
+        HapVerb::Authority(AuthorityVerb::History(args)) => {
+            within(&|session| authority::history(session, args))
+        }
+        HapVerb::Onboard(args) => within(&|session| onboard::run(session, args)),
+        HapVerb::Profiles(args) => within(&|session| authority::profiles(session, args)),
     }
 }

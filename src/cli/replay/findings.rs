@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::super::outcome::Outcome;
 use super::super::parts::Find;
 use super::super::render::{BAD, DIM, GOOD, WARN, paint, safe};
-use super::super::session::Session;
 use crate::engine::canonical;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
@@ -111,11 +110,10 @@ impl Findings {
 }
 
 /// The result of the command.
-pub(super) fn outcome(session: &Session, findings: Findings, broken: Option<Refusal>) -> Outcome {
+pub(super) fn outcome(findings: Findings, broken: Option<Refusal>) -> Outcome {
     let mut outcome = Outcome::ok("replay")
         .field("replayed", findings.replayed)
         .field("diverged", findings.diverged)
-        .field("governed_ref", session.governed_ref())
         .text(text(&findings, broken.is_some()));
     outcome.warnings = findings
         .rollbacks

@@ -55,9 +55,9 @@ pub(crate) struct RequestNewArgs {
     /// Who has to be among the signers
     #[arg(long = "approver", value_name = "PRINCIPAL", conflicts_with = "draft")]
     pub(crate) approvers: Vec<String>,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
     /// The program and its arguments, after `--`
     #[arg(last = true, value_name = "ARGV", conflicts_with = "draft")]
     pub(crate) argv: Vec<String>,
@@ -71,9 +71,9 @@ pub(crate) struct RequestCheckArgs {
     /// Every record of the governed commit
     #[arg(long, conflicts_with = "id")]
     pub(crate) all: bool,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -81,9 +81,9 @@ pub(crate) struct RequestShowArgs {
     /// The record's id
     #[arg(value_name = "ID")]
     pub(crate) id: String,
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
     /// The stream that permits are issued to
     #[arg(long, value_name = "ID", default_value = "main")]
     pub(crate) stream: String,
@@ -91,9 +91,9 @@ pub(crate) struct RequestShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RequestListArgs {
-    /// The governed commit
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    pub(crate) at: String,
+    /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
+    #[arg(long, value_name = "REV")]
+    pub(crate) at: Option<String>,
     /// The stream that permits are issued to
     #[arg(long, value_name = "ID", default_value = "main")]
     pub(crate) stream: String,

@@ -15,7 +15,7 @@ use crate::engine::review::Found;
 use crate::git::Snapshot;
 
 pub(super) fn run(session: &Session, args: &RequestCheckArgs) -> Result<Outcome, Refusal> {
-    let governed = session.govern(&args.at)?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let found: Vec<(String, Result<(), Refusal>)> = match &args.id {
         Some(id) => vec![(id.clone(), check_id(session, &governed, id))],
         None => paths(&governed)?

@@ -32,7 +32,7 @@ pub(super) fn run(session: &Session, args: &RequestNewArgs) -> Result<Outcome, R
         }
         None => from_flags(session, args)?,
     };
-    check_record(session, &session.govern(&args.at)?, &record)?;
+    check_record(session, &session.govern_at(args.at.as_deref())?, &record)?;
     let path = ExecutionRequest::path_of(record.id());
     let file = root.join(&path);
     if file.symlink_metadata().is_ok() {
@@ -61,7 +61,7 @@ fn from_flags(session: &Session, args: &RequestNewArgs) -> Result<ExecutionReque
     let content = files::read(packet, limit)?;
     let snapshot = session
         .repository
-        .snapshot(session.governed_commit(&args.at)?)?;
+        .snapshot(session.governed_at(args.at.as_deref())?)?;
     let mut proofs = Vec::new();
     for path in &args.proofs {
         let Found::File { sha256, .. } = find(session, &snapshot, path)? else {

@@ -166,7 +166,7 @@ pub(crate) fn approved(record: &ExecutionRequest, decided: &Decided) -> Result<(
 }
 
 pub(super) fn show(session: &Session, args: &RequestShowArgs) -> Result<Outcome, Refusal> {
-    let governed = session.govern(&args.at)?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let record = load(&governed, &args.id)?;
     let issued = Issued::read(session, &governed, &args.stream)?;
     let (state, missing) = issued.state(session, &governed, &record)?;
@@ -217,7 +217,7 @@ pub(super) fn show(session: &Session, args: &RequestShowArgs) -> Result<Outcome,
 }
 
 pub(super) fn list(session: &Session, args: &RequestListArgs) -> Result<Outcome, Refusal> {
-    let governed = session.govern(&args.at)?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let issued = Issued::read(session, &governed, &args.stream)?;
     let (mut requests, mut text) = (Vec::new(), String::new());
     for path in paths(&governed)? {

@@ -17,7 +17,7 @@ use crate::engine::review::{Artifact, Check, Finding, Judgement, MAX_FILE, Manif
 
 pub(super) fn run(session: &Session, args: &ReviewCheckArgs) -> Result<Outcome, Refusal> {
     let id = review_id(&args.id)?;
-    let governed = session.govern(&args.at)?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let request = args
         .request
         .as_deref()

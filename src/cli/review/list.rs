@@ -48,7 +48,7 @@ impl Listed {
 }
 
 pub(super) fn run(session: &Session, args: &ReviewListArgs) -> Result<Outcome, Refusal> {
-    let governed = session.govern(&args.at)?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let listed = entries(session, &governed)?;
     let mut text = String::new();
     for review in &listed {
@@ -87,7 +87,6 @@ pub(super) fn run(session: &Session, args: &ReviewListArgs) -> Result<Outcome, R
     }
     let mut outcome = Outcome::ok("review.list")
         .field("reviews", listed)
-        .field("governed_ref", session.governed_ref())
         .field("governed_commit", governed.sha())
         .text(text);
     outcome.warnings = session.work_tree_warnings(&governed);

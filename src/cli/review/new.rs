@@ -21,7 +21,7 @@ use crate::engine::review::{
 pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Refusal> {
     let root = session.work_tree()?;
     let request = Request::parse(&files::read(&args.request, MAX_REQUEST)?)?;
-    let governed = session.govern(&args.at)?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let need = match evaluate(&request, &governed.policy)? {
         Decision::NeedsReview(need) => need,
         Decision::Granted(grant) => {

@@ -28,7 +28,7 @@ struct Earlier {
 pub(super) fn run(session: &Session, args: &ReviewRecordArgs) -> Result<Outcome, Refusal> {
     session.allow(Act::Supervise)?;
     let id = review_id(&args.id)?;
-    let governed = session.govern(&args.at)?;
+    let governed = session.govern_at(args.at.as_deref())?;
     let entry =
         Entry::load(session, &governed, id)?.ok_or_else(|| missing(id, "the governed commit"))?;
     let case = match &*entry {

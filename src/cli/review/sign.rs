@@ -99,7 +99,7 @@ fn table(
             )));
         }
     }
-    let commit = session.governed_commit("HEAD")?;
+    let commit = session.governed_at(None)?;
     let table = TableAt::load(session, &session.repository.snapshot(commit)?)?;
     let known = match &table {
         TableAt::Sound(principals) => principals.get(principal).is_some(),
@@ -107,7 +107,7 @@ fn table(
     };
     if !known {
         warnings.push(format!(
-            "`{principal}` is not in the principals table of HEAD; the signature will not count before it is"
+            "`{principal}` is not in the principals table of {commit}; the signature will not count before it is"
         ));
     }
     Ok(table)

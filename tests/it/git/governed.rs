@@ -35,9 +35,14 @@ fn only_commits_of_the_governed_ref_decide() {
     assert_eq!(sandbox.json(&ISSUE)["governed_ref"], "refs/heads/main");
     sandbox.git(&["switch", "--quiet", "--create", "side"]);
     sandbox.commit("Aside");
-    assert_snapshot!("not_governed", sandbox.permit(&ISSUE));
+    let at_side = |call: &[&'static str]| [call, &["--at", "side"]].concat();
+    assert_snapshot!("not_governed", sandbox.permit(&at_side(&ISSUE)));
     for call in [&EVAL[..], &["stream", "open", "other"], &["status"]] {
-        assert_eq!(sandbox.reason(call), "COMMIT_NOT_GOVERNED", "{call:?}");
+        assert_eq!(
+            sandbox.reason(&at_side(call)),
+            "COMMIT_NOT_GOVERNED",
+            "{call:?}"
+        );
     }
     assert_eq!(
         sandbox.reason(&[&EVAL[..], &["--at", "main"]].concat()),
@@ -76,7 +81,7 @@ fn a_tracked_file_or_the_user_s_configuration_does_not_name_the_trust_root() {
     let found = sandbox.json(&ISSUE);
     assert_eq!(
         (found["reason"].as_str(), &found["governed_ref"]),
-        (Some("OK"), &serde_json::Value::Null)
+        (Some("OK"), &serde_json::json!("refs/heads/main"))
     );
 }
 

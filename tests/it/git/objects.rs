@@ -262,6 +262,13 @@ fn a_shallow_clone_that_lacks_what_is_needed_proves_nothing() {
     sandbox.git(&["clone", "--quiet", "--depth", "1", &url, "../shallow"]);
     let shallow = sandbox.aside("shallow");
     let there = ["--repo", shallow.to_str().unwrap()];
+    sandbox.git(&[
+        "-C",
+        there[1],
+        "config",
+        "permit.governedRef",
+        "refs/heads/main",
+    ]);
     assert_eq!(
         sandbox.reason(&[&there[..], &["verify-chain"]].concat()),
         "STREAM_MISSING",

@@ -118,13 +118,20 @@ fn another_hook_is_never_overwritten() {
 fn the_guard_judges_nothing_without_a_governed_ref() {
     let world = World::adopted();
     world.git("server.git", &["config", "--unset", "permit.governedRef"]);
-    for mode in ["shadow", "enforce"] {
-        let run = world.push("a", mode, &["main:refs/heads/other"]);
-        assert!(
-            run.stderr.contains("[COMMIT_NOT_GOVERNED]"),
-            "{mode}: {run:?}"
-        );
-    }
+    let run = world.push("a", "enforce", &["main:refs/heads/other"]);
+    assert!(
+        run.exit != 0 && run.stderr.contains("[UNGOVERNED]"),
+        "{run:?}"
+    );
+    // Shadow never blocks: it says so aloud, and records it.
+    let run = world.push("a", "shadow", &["main:refs/heads/other"]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    assert!(run.stderr.contains("UNGOVERNED"), "{run:?}");
+    let last = world.record().pop().unwrap();
+    assert_eq!(
+        (&last["reason"], &last["effective"]),
+        (&json!("UNGOVERNED"), &json!("allow"))
+    );
 }
 
 #[test]

@@ -69,7 +69,8 @@ fn the_workflow_of_the_readme_judges_the_merge() {
         shell.env("BASE", world.git("a", &["rev-parse", "origin/main"]));
         shell
             .env("HEAD", world.git("a", &["rev-parse", "HEAD"]))
-            .env("GITHUB_BASE_REF", "main");
+            .env("GITHUB_BASE_REF", "main")
+            .env("TRUSTED", world.git("a", &["rev-parse", "origin/main"]));
         let run = Run::of(&shell.output().unwrap());
         assert_eq!(run.exit, exit, "{run:?}");
         assert!(run.stderr.contains(reason), "{run:?}");

@@ -141,6 +141,7 @@ impl World {
         self.git(name, &["symbolic-ref", "HEAD", "refs/heads/main"]);
         let streams = "refs/permit/streams/*:refs/permit/streams/*";
         self.git(name, &["config", "--add", "remote.origin.fetch", streams]);
+        self.git(name, &["config", "permit.governedRef", "refs/heads/main"]);
         self.git(name, &["fetch", "-q"]);
     }
 

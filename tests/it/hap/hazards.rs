@@ -516,6 +516,7 @@ fn a_first_adoption_says_so() {
     ];
     assert_eq!(sandbox.permit(&grant).exit, 0);
     sandbox.commit("registry without owners");
+    sandbox.git(&["config", "permit.governedRef", "refs/heads/main"]);
     sandbox.declare("adopt", ONE);
     sandbox.write(
         ".hap/owners.json",

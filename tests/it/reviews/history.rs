@@ -81,7 +81,9 @@ fn a_role_or_a_person_that_is_gone_counts_no_longer() {
 fn what_a_merge_brings_in_is_judged_by_the_branch_that_was_merged_into() {
     let mut ledger = Ledger::new();
     let sandbox = &ledger.sandbox;
+    let govern = ["config", "permit.governedRef"];
     sandbox.git(&["checkout", "-q", "-b", "topic"]);
+    sandbox.git(&[&govern[..], &["refs/heads/topic"]].concat());
     let key = sandbox.keygen("eve", &["-t", "ed25519"]);
     ledger.alter_table(|people| people.push(human("human:eve", &key)));
     // On the branch the appointment comes first; on the first-parent chain both arrive with the merge.
@@ -94,6 +96,9 @@ fn what_a_merge_brings_in_is_judged_by_the_branch_that_was_merged_into() {
         .sandbox
         .git(&["update-ref", "-d", "refs/permit/streams/main"]);
     ledger.sandbox.git(&["checkout", "-q", "main"]);
+    ledger
+        .sandbox
+        .git(&[&govern[..], &["refs/heads/main"]].concat());
     std::fs::remove_dir_all(ledger.sandbox.root().join(".git/permit")).unwrap();
     let (_, opened) = ledger.sandbox.json(&["stream", "open", "main"]);
     assert_eq!(
@@ -136,6 +141,8 @@ fn first_adoption_takes_the_commit_s_own_table_and_only_then() {
     let table = std::fs::read(ledger.sandbox.root().join(PRINCIPALS)).unwrap();
     // A history that never held a table before the review came in.
     ledger.sandbox.git(&["checkout", "-q", "--orphan", "fresh"]);
+    let govern = ["config", "permit.governedRef", "refs/heads/fresh"];
+    ledger.sandbox.git(&govern);
     ledger.sandbox.remove(PRINCIPALS);
     ledger.sandbox.commit();
     ledger.sandbox.write(PRINCIPALS, &table);
@@ -188,6 +195,7 @@ fn a_shallow_clone_is_not_taken_for_first_adoption() {
         "origin",
         "refs/permit/*:refs/permit/*",
     ]);
+    sandbox.git(&["-C", to, "config", "permit.governedRef", "refs/heads/main"]);
     let issue = ["issue", "--request", "../request.json", "--repo", to];
     assert_eq!(sandbox.reason(&issue), (1, "OBJECT_MISSING".to_owned()));
     sandbox.git(&["-C", to, "fetch", "-q", "--unshallow"]);

@@ -45,6 +45,7 @@ impl Sandbox {
         let sandbox = Self::bare();
         fs::create_dir(sandbox.aside("keys")).unwrap();
         sandbox.git(&["init", "-q", "-b", "main"]);
+        sandbox.git(&["config", "permit.governedRef", "refs/heads/main"]);
         sandbox
     }
 
