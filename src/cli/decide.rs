@@ -241,7 +241,7 @@ impl Derived {
 
 impl Decided {
     /// The same, as an event of before `message_sha256` recorded it, where such an event is derived again.
-    pub(crate) fn as_recorded(mut self, event: &Event<'_>) -> Self {
+    pub(crate) fn into_recorded(mut self, event: &Event<'_>) -> Self {
         if let Some(Value::Object(review)) = &mut self.review
             && lacks_message(event)
         {

@@ -259,7 +259,7 @@ impl<'s> Replay<'s> {
         };
         let decided = decide(self.session, governed, &recorded.request, &place)
             .map_err(|undecided| undecided.refusal)?
-            .as_recorded(event);
+            .into_recorded(event);
         let (_, event) = decided.derive(&recorded.request, &tip, governed)?;
         Ok(event)
     }

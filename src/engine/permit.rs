@@ -214,7 +214,8 @@ impl Permit {
     /// # Errors
     /// `INTERNAL` where it cannot be represented.
     pub fn computed_id(&self) -> Result<PermitId, Refusal> {
-        let mut body = canonical::to_object(self).map_err(canonical::unrepresentable)?;
+        let mut body =
+            canonical::to_object(self).map_err(|fault| canonical::unrepresentable(&fault))?;
         body.remove("permit_id");
         Ok(PermitId::new(domain_hash(Domain::ExecutionPermit, &body)))
     }

@@ -87,12 +87,12 @@ impl std::error::Error for Fault {}
 /// # Errors
 /// `INTERNAL` with the JSON path of what has no canonical form.
 pub fn value_of<T: serde::Serialize + ?Sized>(record: &T) -> Result<Value<'static>, Refusal> {
-    to_value(record).map_err(unrepresentable)
+    to_value(record).map_err(|fault| unrepresentable(&fault))
 }
 
 /// The refusal of a record of ours that has no canonical form.
 #[must_use]
-pub fn unrepresentable(fault: Fault) -> Refusal {
+pub fn unrepresentable(fault: &Fault) -> Refusal {
     Refusal::new(
         Code::Internal,
         format!("a record cannot be represented at {fault}"),

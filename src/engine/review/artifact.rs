@@ -281,7 +281,8 @@ impl Artifact {
     /// # Errors
     /// `INTERNAL` where it cannot be represented.
     pub fn to_file(&self) -> Result<Vec<u8>, Refusal> {
-        self.file_bytes().map_err(canonical::unrepresentable)
+        self.file_bytes()
+            .map_err(|fault| canonical::unrepresentable(&fault))
     }
 
     fn file_bytes(&self) -> Result<Vec<u8>, Fault> {

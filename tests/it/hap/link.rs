@@ -460,6 +460,7 @@ fn a_review_type_has_one_kind_of_proof() {
 
 #[test]
 fn an_attestation_review_that_is_rewritten_after_its_permit_yields_no_other() {
+    type Change<'a> = &'a dyn Fn(&mut Value);
     let world = World::new();
     world.merge();
     let id = world.land(&["alice", "mara"]);
@@ -470,7 +471,6 @@ fn an_attestation_review_that_is_rewritten_after_its_permit_yields_no_other() {
         .git(&["log", "-1", "--format=%B", "refs/permit/streams/main"]);
     let event: Value = serde_json::from_str(tip.split("\n\n").last().unwrap()).unwrap();
     // Reason, conditions and anchor are signed anew; the attestations are the same, and spent.
-    type Change<'a> = &'a dyn Fn(&mut Value);
     let changes: [Change<'_>; 3] = [
         &|artifact| artifact["reason"] = json!("again"),
         &|artifact| {
