@@ -6,7 +6,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
+
+mod call;
+
+use call::{Room, Said};
 
 use super::fault;
 use super::stream::STREAMS;
@@ -15,6 +19,12 @@ use crate::git::{CommitId, Repository};
 
 /// The key of the repository's own configuration that names the authority.
 pub(crate) const KEY: &str = "permit.remote";
+
+/// The key that says how many seconds one call of `git` may take.
+const TIMEOUT: &str = "permit.remote.timeout";
+
+/// How many seconds that is where nobody says.
+const SECONDS: u64 = 30;
 
 /// The most names of refs in one call of `git`.
 const MOST: usize = 256;
@@ -41,6 +51,7 @@ const LOCAL: &[&str] = &[
 pub(crate) struct Remote {
     name: String,
     git_dir: PathBuf,
+    seconds: u64,
 }
 
 /// What a remote answered to a push.
@@ -75,6 +86,7 @@ impl Remote {
         Ok(Self {
             name: name.to_owned(),
             git_dir: repository.git_dir().to_owned(),
+            seconds: seconds(repository)?,
         })
     }
 
@@ -88,12 +100,15 @@ impl Remote {
     /// # Errors
     /// `GIT_ERROR` where the remote cannot be asked.
     pub(crate) fn tips(&self, pattern: &str) -> Result<BTreeMap<String, CommitId>, Refusal> {
-        let output = self.git(["ls-remote", "--refs", "--", &self.name, pattern])?;
+        let output = self.git(
+            Room::Question,
+            ["ls-remote", "--refs", "--end-of-options", &self.name, pattern],
+        )?;
         if !output.status.success() {
             return Err(self.failed("cannot be asked", &output));
         }
         let mut tips = BTreeMap::new();
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
+        for line in String::from_utf8_lossy(&output.output).lines() {
             let parts = line.split_once('\t');
             let tip = parts.and_then(|(id, name)| Some((name.to_owned(), id.parse().ok()?)));
             let (name, id) = tip.ok_or_else(|| self.failed("answered out of form", &output))?;
@@ -127,10 +142,10 @@ impl Remote {
                 "--no-recurse-submodules",
                 "--no-prune",
                 "--refmap=",
-                "--",
+                "--end-of-options",
                 &self.name,
             ];
-            let output = self.git(head.iter().chain(part))?;
+            let output = self.git(Room::Objects, head.iter().chain(part))?;
             if !output.status.success() {
                 return Err(self.failed("cannot be fetched from", &output));
             }
@@ -159,20 +174,20 @@ impl Remote {
         let update = format!("{commit}:{reference}");
         let expected = expected.map(|id| id.to_string()).unwrap_or_default();
         let lease = format!("--force-with-lease={reference}:{expected}");
-        let output = match self.git([
+        let output = match self.git(Room::Objects, [
             "push",
             "--porcelain",
             &lease,
             "--no-follow-tags",
             "--recurse-submodules=no",
-            "--",
+            "--end-of-options",
             &self.name,
             &update,
         ]) {
             Ok(output) => output,
             Err(refusal) => return Pushed::Refused(refusal),
         };
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = String::from_utf8_lossy(&output.output);
         // A flag, the two refs and an answer, between tabs.
         let found = text.lines().find_map(|line| {
             let (flag, rest) = line.split_once('\t')?;
@@ -196,11 +211,12 @@ impl Remote {
         }
     }
 
-    /// Runs `git` on this repository and waits for its end.
+    /// Runs `git` on this repository to its end, or to the deadline's.
     fn git<S: AsRef<OsStr>>(
         &self,
+        room: Room,
         arguments: impl IntoIterator<Item = S>,
-    ) -> Result<Output, Refusal> {
+    ) -> Result<Said, Refusal> {
         let mut command = Command::new("git");
         for name in LOCAL {
             command.env_remove(name);
@@ -209,41 +225,49 @@ impl Remote {
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             // The words of an answer are looked at.
             .env("LC_ALL", "C")
+            .env("GIT_TERMINAL_PROMPT", "0")
             .arg("--git-dir")
             .arg(&self.git_dir)
             // After a push, `git` would set the refs that the remote's refspecs map, whatever they are at.
             .arg("-c")
             .arg(format!("remote.{}.fetch=^{STREAMS}*", self.name))
-            .args(arguments)
-            .stdin(Stdio::null());
-        command.output().map_err(|error| {
-            Refusal::new(Code::GitError, format!("cannot run `git`: {error}"))
-                .next("install git, or put it on the PATH")
+            .args(arguments);
+        call::run(command, self.seconds, room).map_err(|mut refusal| {
+            refusal.message = format!("the remote `{}`: {}", self.name, refusal.message);
+            refusal
         })
     }
 
-    fn unpushed(&self, output: &Output) -> Refusal {
+    fn unpushed(&self, output: &Said) -> Refusal {
         self.failed("did not accept the event", output)
             .next("do what `git` says in the details, then run the command again; nothing was lost")
     }
 
-    fn failed(&self, what: &str, output: &Output) -> Refusal {
-        const SHOWN: usize = 12;
+    fn failed(&self, what: &str, output: &Said) -> Refusal {
         let message = format!("the remote `{}` {what}", self.name);
-        let mut refusal = Refusal::new(Code::GitError, message).next(format!(
+        let refusal = Refusal::new(Code::GitError, message).next(format!(
             "make `git ls-remote {}` work, then run the command again; nothing is lost",
             self.name
         ));
-        let text = String::from_utf8_lossy(&output.stderr);
-        let said: Vec<_> = text
-            .lines()
-            .map(str::trim_end)
-            .filter(|line| !line.is_empty() && !line.starts_with("hint:"))
-            .take(SHOWN)
-            .collect();
-        if !said.is_empty() {
-            refusal = refusal.detail("git", said.join(" | "));
+        match call::said(&output.error) {
+            Some(said) => refusal.detail("git", said),
+            None => refusal,
         }
-        refusal
     }
+}
+
+/// How many seconds one call of `git` may take.
+///
+/// # Errors
+/// `INVALID_INPUT` where the value is no whole number of seconds above nothing.
+fn seconds(repository: &Repository) -> Result<u64, Refusal> {
+    let Some(text) = repository.config_string(TIMEOUT)? else {
+        return Ok(SECONDS);
+    };
+    let number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = text.parse().ok().filter(|seconds| number && *seconds > 0);
+    seconds.ok_or_else(|| {
+        fault::input(format!("`{TIMEOUT}` is `{text}`, not a whole number of seconds"))
+            .next(format!("git config {TIMEOUT} {SECONDS}"))
+    })
 }

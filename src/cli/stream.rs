@@ -247,8 +247,8 @@ impl<'r> Stream<'r> {
         for found in self.reference.walk(from) {
             let found = match found {
                 Ok(found) => found,
-                Err((commit, EventFault::Missing)) => {
-                    return Err(self.unreadable(commit, &EventFault::Missing));
+                Err((commit, fault @ (EventFault::Missing | EventFault::Failed(_)))) => {
+                    return Err(self.unreadable(commit, &fault));
                 }
                 Err((commit, fault)) => {
                     // What a broken event says of itself counts for nothing; what stands before it is another matter.
@@ -313,6 +313,7 @@ impl<'r> Stream<'r> {
                     self.id
                 ),
             ),
+            EventFault::Failed(what) => Refusal::new(Code::GitError, what.as_str()),
             EventFault::Unreadable(_) | EventFault::Form(_) => {
                 self.chain(Verdict::Malformed, &format!("commit {commit}: {fault}"))
             }

@@ -35,10 +35,10 @@ impl LooseFolders {
         }
     }
 
-    /// Refuses an object whose file ends before the object does; one that is in no file here passes.
+    /// Refuses an object whose file ends before the object does, or is none; one that is in no file here passes.
     ///
     /// # Errors
-    /// [`Error::Corrupt`].
+    /// [`Error::Corrupt`], [`Error::Git`].
     pub(super) fn check(&self, id: ObjectId) -> Result<()> {
         let [byte, ..] = *id.as_bytes();
         let mut names = self.names.borrow_mut();
@@ -55,8 +55,18 @@ impl LooseFolders {
             if !listed.contains(rest) {
                 continue;
             }
+            let path = folder.join(first).join(rest);
+            // A pipe that is opened waits for a writer, and a device may never end: only a file is opened.
+            match path.symlink_metadata() {
+                Ok(found) if !found.is_file() => {
+                    let what = format!("`{}` is not a regular file", path.display());
+                    return Err(Error::Git(what));
+                }
+                Ok(_) => {}
+                Err(_) => continue,
+            }
             // What cannot be opened, or is damaged otherwise, libgit2 tells.
-            let Ok(file) = File::open(folder.join(first).join(rest)) else {
+            let Ok(file) = File::open(path) else {
                 continue;
             };
             let inflated = io::copy(&mut ZlibDecoder::new(file), &mut io::sink());

@@ -212,10 +212,10 @@ impl Repository {
         const MOST_TAGS: u32 = 32;
         let odb = self.odb()?;
         for _ in 0..MOST_TAGS {
+            self.check_loose(id)?;
             match objects::header(&odb, id)?.kind {
                 ObjectType::Commit => return Ok(self.read_commit(id.as_commit())?.id),
                 ObjectType::Tag => {
-                    self.check_loose(id)?;
                     let bytes = objects::read(&odb, id, ObjectType::Tag, MAX_STRUCTURE_BYTES)?;
                     let target = bytes
                         .strip_prefix(b"object ")

@@ -55,6 +55,9 @@ pub enum EventFault {
     /// The repository lacks the object.
     #[error("the commit is not in the repository")]
     Missing,
+    /// The object could not be asked for: what lies in its place is no file.
+    #[error("{0}")]
+    Failed(String),
     /// The object cannot be read, is no commit, or does not hash to its id.
     #[error("the commit cannot be read: {0}")]
     Unreadable(String),
@@ -195,7 +198,10 @@ impl<'r> StreamRef<'r> {
         let oid = git2::Oid::from_bytes(id.as_bytes()).map_err(unreadable)?;
         self.repository
             .check_loose(id.into())
-            .map_err(|error| EventFault::Unreadable(error.to_string()))?;
+            .map_err(|error| match error {
+                Error::Git(what) => EventFault::Failed(what),
+                other => EventFault::Unreadable(other.to_string()),
+            })?;
         let object = self.odb.read(oid).map_err(unreadable)?;
         if object.kind() != ObjectType::Commit {
             return Err(EventFault::Unreadable(format!("it is a {}", object.kind())));

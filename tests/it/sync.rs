@@ -1,5 +1,7 @@
 //! One authority and its clones: real pushes and fetches through a bare repository.
 
+mod remotes;
+
 use std::fs;
 use std::process::{Child, Stdio};
 
@@ -125,6 +127,17 @@ impl World {
             .current_dir(self.sandbox.aside(at))
             .env("PATH", format!("{}:{path}", folder.display()));
         self.sandbox.finish(command.output().unwrap())
+    }
+
+    /// Puts a script in place of the remote: it speaks for `git-upload-pack` and `git-receive-pack`.
+    fn remote_is(&self, at: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = self.sandbox.aside("remote.sh");
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        let file = file.to_str().unwrap();
+        self.git(at, &["config", "core.sshCommand", file]);
+        self.git(at, &["config", "remote.origin.url", "ssh://nowhere.invalid/x"]);
     }
 
     fn hook(&self, script: &str) {

@@ -85,6 +85,7 @@ impl<'s> Ledger<'s> {
     fn unreadable(&self, commit: CommitId, fault: &EventFault) -> Refusal {
         let code = match fault {
             EventFault::Missing => Code::ObjectMissing,
+            EventFault::Failed(_) => Code::GitError,
             EventFault::Unreadable(_) | EventFault::Form(_) => Code::StreamMalformed,
         };
         Refusal::new(code, format!("`{}` at commit {commit}: {fault}", self.name))
