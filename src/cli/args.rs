@@ -43,6 +43,9 @@ pub(crate) struct Global {
     /// Decide although no governed ref is named; every output says so
     #[arg(long, global = true)]
     pub(crate) ungoverned: bool,
+    /// Decide without asking the remote of `permit.remote`; every result says so
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
 }
 
 /// How results are printed.
@@ -132,6 +135,8 @@ pub(crate) enum StreamVerb {
     List,
     /// Write a stream's events to files that any implementation reads
     Export(StreamExportArgs),
+    /// Give up what was seen of a stream, so that it may go back or be opened again
+    Forget(StreamForgetArgs),
 }
 
 #[derive(Debug, Args)]
@@ -172,6 +177,16 @@ pub(crate) struct SyncArgs {
     /// Every stream, here and at the authority; the default
     #[arg(long, conflicts_with = "stream")]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StreamForgetArgs {
+    /// The stream
+    #[arg(value_name = "ID")]
+    pub(crate) stream: String,
+    /// Why what was seen is given up
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ pub(crate) const COMMAND: &str = "issue";
 
 pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusal> {
     session.allow(Act::Supervise)?;
+    session.refresh(&args.stream)?;
     session.decide()?;
     if args.batch.is_some() {
         return Ok(super::batch::run(session, args));
@@ -41,6 +42,7 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     };
     outcome.set("actor", args.actor.as_deref().unwrap_or("unauthenticated"));
     outcome.set("governed_commit", governed.sha());
+    outcome.set("freshness", session.freshness());
     outcome.warnings = session.work_tree_warnings(governed);
     outcome.warnings.extend(rollback);
     Ok(outcome)

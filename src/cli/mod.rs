@@ -64,7 +64,13 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
                 return render::usage(&usage);
             }
             let name = name(&cli.command);
-            let outcome = dispatch(&cli).unwrap_or_else(|refusal| Outcome::refused(name, refusal));
+            let mut outcome =
+                dispatch(&cli).unwrap_or_else(|refusal| Outcome::refused(name, refusal));
+            if cli.global.offline {
+                outcome.set("offline", true);
+                let what = "offline: the remote was not asked, and what is decided here may be stale there";
+                outcome.warnings.push(what.to_owned());
+            }
             render::render(&outcome, cli.global.format)
         }
     }

@@ -60,8 +60,10 @@ pub(crate) enum Pushed {
     Accepted,
     /// Another writer was faster, if only with the same event: equal events of two writers are one commit.
     Raced,
-    /// The remote refused, or its answer did not arrive.
+    /// The remote refused.
     Refused(Refusal),
+    /// No answer arrived: what the remote did is not known.
+    Unanswered(Refusal),
 }
 
 impl Remote {
@@ -95,14 +97,14 @@ impl Remote {
         &self.name
     }
 
-    /// Asks which commit each ref of a pattern names.
+    /// Asks which commit each ref of some patterns names.
     ///
     /// # Errors
     /// `GIT_ERROR` where the remote cannot be asked.
-    pub(crate) fn tips(&self, pattern: &str) -> Result<BTreeMap<String, CommitId>, Refusal> {
+    pub(crate) fn tips(&self, patterns: &[&str]) -> Result<BTreeMap<String, CommitId>, Refusal> {
         let output = self.git(
             Room::Question,
-            ["ls-remote", "--refs", "--end-of-options", &self.name, pattern],
+            ["ls-remote", "--refs", "--end-of-options", &self.name].iter().chain(patterns),
         )?;
         if !output.status.success() {
             return Err(self.failed("cannot be asked", &output));
@@ -112,11 +114,27 @@ impl Remote {
             let parts = line.split_once('\t');
             let tip = parts.and_then(|(id, name)| Some((name.to_owned(), id.parse().ok()?)));
             let (name, id) = tip.ok_or_else(|| self.failed("answered out of form", &output))?;
-            if name.starts_with(STREAMS) {
+            if name.starts_with(STREAMS) || patterns.contains(&name.as_str()) {
                 tips.insert(name, id);
             }
         }
         Ok(tips)
+    }
+
+    /// Refuses a remote that names no ref at all: it may be empty, but then it never held what it is asked for, and an
+    /// answer that broke off in the right place looks the same.
+    ///
+    /// # Errors
+    /// `GIT_ERROR`.
+    pub(crate) fn refuse_empty(&self) -> Result<(), Refusal> {
+        let output = self.git(
+            Room::Question,
+            ["ls-remote", "--refs", "--end-of-options", &self.name],
+        )?;
+        if output.status.success() && !output.output.is_empty() {
+            return Ok(());
+        }
+        Err(self.failed("names no ref at all", &output))
     }
 
     /// Asks which commit a ref names.
@@ -124,7 +142,7 @@ impl Remote {
     /// # Errors
     /// As [`Remote::tips`].
     pub(crate) fn tip(&self, reference: &str) -> Result<Option<CommitId>, Refusal> {
-        Ok(self.tips(reference)?.remove(reference))
+        Ok(self.tips(&[reference])?.remove(reference))
     }
 
     /// Brings the objects of refs; moves no ref.
@@ -185,7 +203,7 @@ impl Remote {
             &update,
         ]) {
             Ok(output) => output,
-            Err(refusal) => return Pushed::Refused(refusal),
+            Err(refusal) => return Pushed::Unanswered(refusal),
         };
         let text = String::from_utf8_lossy(&output.output);
         // A flag, the two refs and an answer, between tabs.
@@ -207,7 +225,7 @@ impl Remote {
                 Pushed::Raced
             }
             Some((_, answer)) => Pushed::Refused(self.unpushed(&output).detail("answer", answer)),
-            None => Pushed::Refused(self.unpushed(&output)),
+            None => Pushed::Unanswered(self.unpushed(&output)),
         }
     }
 

@@ -15,6 +15,7 @@ use super::outcome::Outcome;
 use super::parts::{self, Chain};
 use super::session::{Governed, Session, commit_id, not_governed};
 use super::stream::{self, Stream};
+use super::tail;
 use crate::engine::canonical;
 use crate::engine::chain::{Event, EventType, SealedEvent, Tip};
 use crate::engine::code::{Class, Code, Refusal};
@@ -46,9 +47,10 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
     };
     fault::check_range(range.from, range.to)?;
     let only = (!args.all).then_some(args.stream.as_str());
-    let mut chains: Vec<Chain<Findings>> = stream::tips(session, only)?
-        .into_iter()
-        .map(|(id, tip)| Chain::new(session, &id, tip, None))
+    let tips = stream::tips(session, only)?;
+    let mut chains: Vec<Chain<Findings>> = tips
+        .iter()
+        .map(|(id, tip)| Chain::new(session, id, *tip, None))
         .collect();
     let history = share(session)?;
     parts::survey(session, &mut chains, |session, walk, round| {
@@ -71,6 +73,7 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
         let fault = chain.verifier.finish_walk(whole).err();
         broken = broken.or(fault.map(|fault| stream::broken(&chain.stream_id, &fault)));
     }
+    let rewound = stream::rewound(session, &ids);
     let lost = if args.all {
         stream::lost(session, &ids)
     } else {
@@ -84,7 +87,16 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
             "no such permit was issued on the stream, or not in the range",
         ));
     }
+    let mut unaccepted = Vec::new();
+    for (id, tip) in &tips {
+        let stream = Stream::new(session, id)?;
+        unaccepted.extend(tail::unaccepted(session, &stream, *tip)?);
+    }
     let mut outcome = outcome(findings, broken);
+    outcome.set("unaccepted", unaccepted);
+    if let (None, Some((_, refusal))) = (&outcome.refusal, rewound.into_iter().next()) {
+        outcome.refuse(refusal);
+    }
     if args.all {
         outcome.set("lost", lost);
     }

@@ -1,5 +1,7 @@
 //! What every command that needs a repository begins with: the repository, its trust root and its role.
 
+mod authority;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::env;
@@ -13,10 +15,11 @@ use super::outcome::Outcome;
 use super::remote::Remote;
 use super::reviewed;
 use super::trust::{Governance, Trust};
+use super::stream::recall;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
 use crate::engine::policy::Policy;
-use crate::git::{self, CommitId, EntryKind, History, ObjectId, Repository, Snapshot};
+use crate::git::{self, CommitId, EntryKind, History, ObjectId, Repository, Snapshot, Subject};
 
 /// The largest governed file, in bytes (core.md section 1).
 pub(crate) const MAX_GOVERNED: u64 = 8 << 20;
@@ -30,6 +33,14 @@ pub(crate) struct Session {
     /// The repository that accepts events, where it is not this one (enforcement.md).
     pub(crate) authority: Option<Remote>,
     pub(crate) trust: Trust,
+    /// Whether the authority is not asked, as the caller wants it.
+    pub(crate) offline: bool,
+    /// What the authority said of a stream before anything was decided, for the first append.
+    fresh: RefCell<Option<(String, Option<CommitId>)>>,
+    /// The governed tip that was judged by, once it was read.
+    judged: Cell<Option<CommitId>>,
+    /// The governed tip that the authority holds, once it was asked.
+    confirmed: Cell<Option<CommitId>>,
     /// Where a push that is being judged leaves the governed ref.
     pushed: Cell<Option<CommitId>>,
     role: Role,
@@ -46,6 +57,7 @@ pub(crate) struct Opener {
     trust: Trust,
     role: Role,
     authority: Option<Remote>,
+    offline: bool,
     pushed: Option<CommitId>,
 }
 
@@ -60,6 +72,10 @@ impl Opener {
             policies: RefCell::default(),
             ledger: Memory::default(),
             authority: self.authority.clone(),
+            offline: self.offline,
+            fresh: RefCell::default(),
+            judged: Cell::new(None),
+            confirmed: Cell::new(None),
             pushed: Cell::new(self.pushed),
         })
     }
@@ -143,6 +159,10 @@ impl Session {
         Ok(Self {
             repository,
             authority,
+            offline: global.offline,
+            fresh: RefCell::default(),
+            judged: Cell::new(None),
+            confirmed: Cell::new(None),
             format: global.format,
             trust,
             pushed: Cell::new(None),
@@ -160,6 +180,7 @@ impl Session {
             trust: self.trust.clone(),
             role: self.role,
             authority: self.authority.clone(),
+            offline: self.offline,
             pushed: self.pushed.get(),
         }
     }
@@ -172,21 +193,27 @@ impl Session {
     /// The governed ref's newest commit; nothing where no ref is governed.
     ///
     /// # Errors
-    /// `COMMIT_NOT_GOVERNED` where the ref does not exist.
+    /// `COMMIT_NOT_GOVERNED` where the ref does not exist, `GOVERNED_STALE` where it went back.
     pub(crate) fn governed_tip(&self) -> Result<Option<CommitId>, Refusal> {
         let Some(name) = &self.trust.governed_ref else {
             return Ok(None);
         };
-        let tip = match self.pushed.get() {
-            Some(tip) => Some(tip),
-            None => self.repository.ref_target(name)?,
-        };
+        if let Some(tip) = self.pushed.get().or_else(|| self.judged.get()) {
+            return Ok(Some(tip));
+        }
+        // Memory first: what is remembered by now is in the ref that is read after it.
+        let newest = recall(&self.repository, self.whose(), Subject::Governed(name));
+        let tip = self.repository.ref_target(name)?;
         let tip = tip.ok_or_else(|| {
             Refusal::new(
                 Code::CommitNotGoverned,
                 format!("the governed ref `{name}` does not exist"),
             )
         })?;
+        if let Some(newest) = newest {
+            self.check_forward(name, tip, newest)?;
+        }
+        self.judged.set(Some(tip));
         Ok(Some(tip))
     }
 

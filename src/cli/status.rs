@@ -13,6 +13,7 @@ use super::render::{self, BAD, DIM, GOOD, WARN, paint, safe};
 use super::review::{State, entries};
 use super::session::{Session, sha};
 use super::stream::Stream;
+use super::tail;
 use crate::engine::chain::{Event, EventType, Projection, ReviewEntry};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::PermitId;
@@ -62,6 +63,11 @@ pub(crate) fn status(session: &Session, args: &StatusArgs) -> Result<Outcome, Re
             safe(&review.recorded.verdict)
         ));
     }
+    let unaccepted = tail::unaccepted(session, &stream, at.commit)?;
+    for kept in &unaccepted {
+        let name = kept.get("ref").and_then(Value::as_str).unwrap_or_default();
+        text.push_str(&format!("{} {}\n", paint(WARN, "unaccepted"), safe(name)));
+    }
     Ok(Outcome::ok("status")
         .field("stream_id", &stream.id)
         .field("sequence", at.tip.sequence)
@@ -70,6 +76,7 @@ pub(crate) fn status(session: &Session, args: &StatusArgs) -> Result<Outcome, Re
         .field("permits", permits)
         .field("reviews", reviews)
         .field("other_events", projection.others())
+        .field("unaccepted", &unaccepted)
         .text(text))
 }
 

@@ -2,7 +2,10 @@
 
 mod append;
 mod authority;
+mod memory;
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::ControlFlow;
 
@@ -13,10 +16,11 @@ use super::session::Session;
 use crate::engine::chain::{Event, Expectation, Fault, Order, Tip, Verdict, Verifier};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::text::stream_id_fault;
-use crate::git::{CommitId, EventBytes, EventFault, Repository, StreamRef};
+use crate::git::{CommitId, EventBytes, EventFault, Repository, StreamRef, Subject};
 
 pub(crate) use append::{Appended, Sink, TRIES};
 pub(crate) use authority::Standing;
+pub(crate) use memory::recall;
 
 /// The refs under which streams stand.
 pub(crate) const STREAMS: &str = "refs/permit/streams/";
@@ -28,6 +32,9 @@ pub(crate) struct Stream<'r> {
     reference: StreamRef<'r>,
     /// Who has to accept an event before it counts, where that is not this repository.
     authority: Option<&'r Remote>,
+    session: &'r Session,
+    /// A tip that was found to contain the newest that was seen.
+    seen: Cell<Option<(CommitId, CommitId)>>,
 }
 
 /// The newest commits of the streams of a repository, by id; of one only, which has to exist, where `only` names it.
@@ -41,7 +48,12 @@ pub(crate) fn tips(
     let found = match only {
         Some(id) => {
             check_id(id)?;
-            let tip = repository.ref_target(&format!("{STREAMS}{id}"))?;
+            let stream = Stream::new(session, id)?;
+            // That it went back, or is broken, is told after its walk.
+            let tip = match stream.reference.tip()? {
+                None => stream.tip_commit()?,
+                tip => tip,
+            };
             vec![(id.to_owned(), tip.ok_or_else(|| missing(id))?)]
         }
         None => repository
@@ -50,9 +62,8 @@ pub(crate) fn tips(
             .map(|(name, tip)| (name.replacen(STREAMS, "", 1), tip))
             .collect(),
     };
-    for (id, tip) in &found {
+    for (id, _) in &found {
         check_id(id)?;
-        repository.remember(id, *tip);
     }
     Ok(found)
 }
@@ -61,8 +72,7 @@ pub(crate) fn tips(
 ///
 /// Memory is never evidence for a yes; where it was deleted, nothing is known to be gone (core.md section 10).
 pub(crate) fn lost(session: &Session, found: &[String]) -> Vec<(String, Refusal)> {
-    let remembered = session.repository.remembered_streams();
-    let gone = remembered
+    let gone = remembered(session)
         .into_iter()
         .filter(|id| stream_id_fault(id).is_none() && !found.contains(id));
     gone.map(|id| {
@@ -70,6 +80,31 @@ pub(crate) fn lost(session: &Session, found: &[String]) -> Vec<(String, Refusal)
         (id, refusal)
     })
     .collect()
+}
+
+/// The streams of a repository that went back behind an event that was seen: the reason for each.
+pub(crate) fn rewound(session: &Session, found: &[String]) -> Vec<(String, Refusal)> {
+    let went_back = |id: &String| {
+        let stream = Stream::new(session, id).ok()?;
+        let refusal = stream.tip_commit().err()?;
+        (refusal.code == Code::StreamRewound).then(|| (id.clone(), refusal))
+    };
+    found.iter().filter_map(went_back).collect()
+}
+
+/// The ids of the streams that were seen, here or at the authority.
+fn remembered(session: &Session) -> BTreeSet<String> {
+    let repository = &session.repository;
+    let mut ids: BTreeSet<String> = repository.remembered_streams(None).into_iter().collect();
+    if let Some(remote) = &session.authority {
+        ids.extend(repository.remembered_streams(Some(remote.name())));
+    }
+    // What cannot be read is no memory of a stream.
+    let is_seen = |id: &String| {
+        let of = |remote| recall(repository, remote, Subject::Stream(id)).is_some();
+        of(None) || session.authority.as_ref().is_some_and(|remote| of(Some(remote.name())))
+    };
+    ids.into_iter().filter(is_seen).collect()
 }
 
 fn lost_stream(id: &str) -> Refusal {
@@ -124,6 +159,8 @@ impl<'r> Stream<'r> {
             repository,
             reference: repository.stream(&format!("{STREAMS}{id}"))?,
             authority: session.authority.as_ref(),
+            session,
+            seen: Cell::new(None),
         })
     }
 
@@ -195,13 +232,34 @@ impl<'r> Stream<'r> {
         self.reference.name()
     }
 
-    /// The newest event's commit, unread.
+    /// The newest event's commit, unread, which contains the newest that was seen.
+    ///
+    /// # Errors
+    /// `STREAM_REWOUND` where it does not, `STREAM_LOST` where the ref is gone.
     pub(crate) fn tip_commit(&self) -> Result<Option<CommitId>, Refusal> {
-        let commit = self.reference.tip()?;
-        if let Some(commit) = commit {
-            self.repository.remember(&self.id, commit);
+        let tip = self.present_tip()?;
+        match tip {
+            None => self.refuse_lost()?,
+            Some(_) => {}
         }
-        Ok(commit)
+        Ok(tip)
+    }
+
+    /// As [`Stream::tip_commit`], for the one command that brings a stream back whose ref is gone.
+    pub(crate) fn present_tip(&self) -> Result<Option<CommitId>, Refusal> {
+        // Memory first: what is remembered by now is in the ref that is read after it.
+        let newest = self.recalled(self.whose());
+        let tip = self.reference.tip()?;
+        if let (Some(tip), Some(newest)) = (tip, newest) {
+            self.check_seen(tip, newest)?;
+        }
+        Ok(tip)
+    }
+
+    /// Refuses where the ref is gone of a stream that was seen here or at the authority.
+    fn refuse_lost(&self) -> Result<(), Refusal> {
+        let newest = self.recalled(self.whose()).or_else(|| self.recalled(None));
+        newest.map_or(Ok(()), |newest| Err(self.lost(newest)))
     }
 
     /// The newest event of a stream that has to exist.
@@ -298,10 +356,7 @@ impl<'r> Stream<'r> {
                 format!("the stream `{}` exists", self.id),
             ));
         }
-        if self.repository.known(&self.id) {
-            return Err(lost_stream(&self.id));
-        }
-        Ok(())
+        self.refuse_lost()
     }
 
     fn unreadable(&self, commit: CommitId, fault: &EventFault) -> Refusal {

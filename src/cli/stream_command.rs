@@ -7,14 +7,14 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::args::{StreamExportArgs, StreamOpenArgs, StreamVerb};
+use super::args::{StreamExportArgs, StreamForgetArgs, StreamOpenArgs, StreamVerb};
 use super::outcome::Outcome;
-use super::render::{DIM, GOOD, paint};
+use super::render::{BAD, DIM, GOOD, paint, safe};
 use super::session::{Act, Governed, Session};
-use super::stream::{At, Stream};
+use super::stream::{self, At, Stream};
 use super::{fault, files};
 use crate::engine::chain::SealedEvent;
-use crate::engine::code::Refusal;
+use crate::engine::code::{Code, Refusal};
 use crate::git::CommitId;
 
 pub(crate) fn run(session: &Session, verb: &StreamVerb) -> Result<Outcome, Refusal> {
@@ -22,6 +22,7 @@ pub(crate) fn run(session: &Session, verb: &StreamVerb) -> Result<Outcome, Refus
         StreamVerb::Open(args) => open(session, args),
         StreamVerb::List => list(session),
         StreamVerb::Export(args) => export(session, args),
+        StreamVerb::Forget(args) => forget(session, args),
     }
 }
 
@@ -67,8 +68,19 @@ fn point(outcome: Outcome, at: &At) -> Outcome {
 
 fn list(session: &Session) -> Result<Outcome, Refusal> {
     let (mut streams, mut text) = (Vec::new(), String::new());
+    let mut refusal: Option<Refusal> = None;
+    let mut found = Vec::new();
     for stream in Stream::all(session)? {
-        let at = stream.existing_tip()?;
+        found.push(stream.id.clone());
+        let at = match stream.existing_tip() {
+            Ok(at) => at,
+            Err(bad) => {
+                text.push_str(&line_of(&stream.id, &bad));
+                streams.push(json!({"stream_id": stream.id, "reason": bad.code.name(), "message": bad.message}));
+                refusal.get_or_insert(bad);
+                continue;
+            }
+        };
         text.push_str(&format!(
             "{} event {} {}\n",
             stream.id,
@@ -80,11 +92,64 @@ fn list(session: &Session) -> Result<Outcome, Refusal> {
             "sequence": at.tip.sequence,
             "event_hash": at.tip.event_hash,
             "commit": at.commit.to_string(),
+            "reason": Code::Ok.name(),
         }));
     }
-    Ok(Outcome::ok("stream.list")
+    for (id, lost) in stream::lost(session, &found) {
+        text.push_str(&line_of(&id, &lost));
+        streams.push(json!({"stream_id": id, "reason": lost.code.name(), "message": lost.message}));
+    }
+    let mut outcome = Outcome::ok("stream.list")
         .field("streams", streams)
-        .text(text))
+        .text(text);
+    if let Some(refusal) = refusal {
+        outcome.refuse(refusal);
+    }
+    Ok(outcome)
+}
+
+/// A stream about which there is something else to say than where it is.
+fn line_of(id: &str, refusal: &Refusal) -> String {
+    let said = safe(&refusal.message);
+    format!("{} {} {said}\n", safe(id), paint(BAD, refusal.code.name()))
+}
+
+/// Gives up what was seen of a stream, here and at every remote, and says what that was.
+fn forget(session: &Session, args: &StreamForgetArgs) -> Result<Outcome, Refusal> {
+    session.allow(Act::Supervise)?;
+    if args.reason.trim().is_empty() {
+        return Err(fault::input("the reason is empty"));
+    }
+    let stream = Stream::new(session, &args.stream)?;
+    let forgotten = session
+        .repository
+        .forget_stream(&stream.id, args.reason.trim())?;
+    let mut text = String::new();
+    for (remote, commit) in &forgotten {
+        let place = remote.as_deref().map_or("here".to_owned(), |name| format!("at `{name}`"));
+        text.push_str(&format!(
+            "{} that `{}` was seen at {commit} {}\n",
+            paint(GOOD, "forgotten"),
+            stream.id,
+            safe(&place)
+        ));
+    }
+    let given_up = "what stands between that event and the ref is no longer missed: a permit that was used there may be used again";
+    let forgotten: Vec<_> = forgotten
+        .iter()
+        .map(|(remote, commit)| json!({"remote": remote, "commit": commit.to_string()}))
+        .collect();
+    let mut outcome = Outcome::ok("stream.forget")
+        .field("stream_id", &stream.id)
+        .field("reason_given", args.reason.trim())
+        .field("forgotten", &forgotten);
+    if forgotten.is_empty() {
+        text.push_str("nothing was remembered of the stream\n");
+    } else {
+        text.push_str(&format!("{given_up}\n"));
+        outcome.set("gives_up", given_up);
+    }
+    Ok(outcome.text(text))
 }
 
 /// Verifies the stream, then writes its events; nothing is written of a stream that is broken.

@@ -50,29 +50,47 @@ pub(crate) fn run(session: &Session, args: &SyncArgs) -> Result<Outcome, Refusal
         Some(id) => Stream::new(session, id)?.reference().to_owned(),
         None => format!("{STREAMS}*"),
     };
-    let tips = remote.tips(&pattern)?;
+    let tips = remote.tips(&[&pattern])?;
+    let local = Stream::all(session)?;
+    if tips.is_empty() && local.is_empty() {
+        remote.refuse_empty()?;
+    }
     let mut names: BTreeSet<String> = tips.keys().cloned().collect();
     match &args.stream {
         Some(id) => {
             names.insert(format!("{STREAMS}{id}"));
         }
         None => names.extend(
-            Stream::all(session)?
+            local
                 .iter()
                 .map(|stream| stream.reference().to_owned()),
         ),
     }
-    let streams = names
-        .iter()
-        .map(|name| Stream::new(session, name.strip_prefix(STREAMS).unwrap_or(name)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let (mut streams, mut reports) = (Vec::new(), Vec::new());
+    for name in &names {
+        let id = name.strip_prefix(STREAMS).unwrap_or(name);
+        match Stream::new(session, id) {
+            Ok(stream) => streams.push(stream),
+            // What the remote names badly is told, and the others go on.
+            Err(refusal) => reports.push(Report {
+                stream_id: id.to_owned(),
+                reason: refusal.code.name().to_owned(),
+                message: Some(refusal.message.clone()),
+                refusal: Some(refusal),
+                ..Report::default()
+            }),
+        }
+    }
     let lacking: Vec<&str> = streams
         .iter()
         .map(Stream::reference)
         .filter(|name| tips.get(*name).is_some_and(|tip| !is_here(session, *tip)))
         .collect();
-    remote.fetch(&lacking)?;
-    let mut reports = Vec::new();
+    // Where one of several cannot be fetched, each is asked for by itself.
+    match remote.fetch(&lacking) {
+        Err(refusal) if lacking.len() < 2 => return Err(refusal),
+        Err(_) | Ok(()) => {}
+    }
     for stream in &streams {
         let theirs = tips.get(stream.reference()).copied();
         reports.push(
@@ -152,13 +170,16 @@ impl Sync<'_> {
     fn bring_even(&self, first: Option<CommitId>, report: &mut Report) -> Result<(), Refusal> {
         let mut theirs = first;
         for turn in 0..TRIES {
-            let ours = self.stream.tip_commit()?;
+            let ours = self.stream.present_tip()?;
             match self.stream.standing(self.remote, ours, theirs)? {
                 Standing::Even if ours.is_none() => {
                     self.stream.refuse_reopening()?;
                     return Err(self.stream.missing());
                 }
-                Standing::Even => return Ok(()),
+                Standing::Even => {
+                    self.seen(ours);
+                    return Ok(());
+                }
                 Standing::Behind(to) => {
                     if let Some(events) = self.stream.follow(ours, to)? {
                         report.fetched = report.fetched.saturating_add(events);
@@ -167,7 +188,7 @@ impl Sync<'_> {
                 Standing::Ahead(from) => {
                     let newest = ours.ok_or_else(|| self.stream.missing())?;
                     let events = self.stream.verify_since(newest, from)?;
-                    if self.stream.publish(self.remote, theirs, ours, newest)? {
+                    if self.stream.publish(self.remote, theirs, ours, newest, false)? {
                         report.pushed = report.pushed.saturating_add(events);
                         return Ok(());
                     }
@@ -183,6 +204,13 @@ impl Sync<'_> {
             }
         }
         Err(self.stream.contention())
+    }
+
+    /// Remembers a tip that both hold.
+    fn seen(&self, tip: Option<CommitId>) {
+        if let Some(tip) = tip {
+            self.stream.remember(Some(self.remote.name()), Some(tip), tip);
+        }
     }
 
     /// Takes the local tail off: derives it again where it is only unused permits, sets it aside where it is more.
@@ -204,6 +232,7 @@ impl Sync<'_> {
                 let new = self.stream.store(theirs, &sealed)?;
                 let moved = self.stream.replace(Some(ours), new)?;
                 if moved {
+                    self.stream.remember_instead(ours, new);
                     tail::note(&mut report.rederived, permits);
                 }
                 moved
@@ -281,7 +310,7 @@ fn text(report: &Report) -> String {
     let counts = format!("{} fetched, {} pushed", report.fetched, report.pushed);
     let mut text = format!(
         "{} {} {}\n",
-        report.stream_id,
+        safe(&report.stream_id),
         paint(style, word),
         paint(DIM, &counts)
     );

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::decide::{Derived, Place, decide};
 use super::session::{Act, Session};
@@ -16,7 +17,7 @@ use crate::engine::rules::Rules;
 use crate::git::CommitId;
 
 /// The refs under which tails are kept that cannot be derived again.
-const ORPHANS: &str = "refs/permit/orphans/";
+pub(crate) const ORPHANS: &str = "refs/permit/orphans/";
 
 /// A permit that was derived again on another event.
 #[derive(Debug, Clone, Serialize)]
@@ -133,13 +134,18 @@ impl Tail {
         newest: CommitId,
         why: String,
     ) -> Result<Orphan, Refusal> {
-        let name = format!("{ORPHANS}{}/{newest}", stream.id);
+        let event_hash = stream.read_at(newest)?.tip.event_hash;
+        let name = format!("{ORPHANS}{}/{event_hash}", stream.id);
         let kept = session.repository.stream(&name)?;
         if kept.tip()? != Some(newest) {
             kept.swap(None, newest)?;
         }
-        Ok(Orphan {
-            reference: name,
+        Ok(self.described(name, newest, why))
+    }
+
+    fn described(&self, reference: String, newest: CommitId, why: String) -> Orphan {
+        Orphan {
+            reference,
             commit: newest.to_string(),
             events: self.events,
             why,
@@ -149,7 +155,7 @@ impl Tail {
                 .iter()
                 .map(|permit| permit.permit_id.clone())
                 .collect(),
-        })
+        }
     }
 }
 
@@ -223,6 +229,33 @@ pub(crate) fn note(before: &mut Vec<Rederived>, now: Vec<Rederived>) {
             None => before.push(permit),
         }
     }
+}
+
+/// What the tails of a stream hold that were kept aside, as the stream never accepted it; it confers nothing.
+///
+/// # Errors
+/// Failures of the repository; of a tail that is broken, its place says so.
+pub(crate) fn unaccepted(
+    session: &Session,
+    stream: &Stream<'_>,
+    tip: CommitId,
+) -> Result<Vec<Value>, Refusal> {
+    let kept = session
+        .repository
+        .refs_with_prefix(&format!("{ORPHANS}{}/", stream.id))?;
+    let describe = |(name, newest): (String, CommitId)| {
+        let read = stream
+            .common(newest, tip)
+            .and_then(|common| Tail::read(stream, newest, common));
+        match read {
+            Ok(tail) => Ok(json!(tail.described(name, newest, "it was never accepted".to_owned()))),
+            Err(refusal) if refusal.class() == Class::Failed => Err(refusal),
+            Err(refusal) => Ok(json!({
+                "ref": name, "commit": newest.to_string(), "reason": refusal.code.name(), "message": refusal.message,
+            })),
+        }
+    };
+    kept.into_iter().map(describe).collect()
 }
 
 /// Every tail that is kept, by the name of its ref.

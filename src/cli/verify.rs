@@ -80,7 +80,10 @@ pub(crate) struct Case<'s> {
 }
 
 pub(crate) fn verify(session: &Session, args: &VerifyArgs) -> Outcome {
-    match session.decide().and_then(|()| Case::read(session, args)) {
+    match session
+        .decide()
+        .and_then(|()| Case::read(session, args, false))
+    {
         Ok(case) => {
             let report = case.judge(case.stream.existing_tip());
             case.outcome("verify", session, report)
@@ -93,8 +96,7 @@ pub(crate) fn verify(session: &Session, args: &VerifyArgs) -> Outcome {
 pub(crate) fn run_use(session: &Session, args: &VerifyArgs) -> Outcome {
     let case = match session
         .allow(Act::Execute)
-        .and_then(|()| session.decide())
-        .and_then(|()| Case::read(session, args))
+        .and_then(|()| Case::read(session, args, true))
     {
         Ok(case) => case,
         Err(refusal) => return unread("use", refusal),
@@ -134,7 +136,7 @@ fn unread(command: &'static str, refusal: Refusal) -> Outcome {
 }
 
 impl<'s> Case<'s> {
-    fn read(session: &'s Session, args: &VerifyArgs) -> Result<Self, Refusal> {
+    fn read(session: &'s Session, args: &VerifyArgs, asks: bool) -> Result<Self, Refusal> {
         let inputs = [
             Some(&args.permit),
             Some(&args.request),
@@ -161,6 +163,10 @@ impl<'s> Case<'s> {
             .is_some_and(|point| point.stream_id != permit.stream_id)
         {
             return Err(fault::input("the checkpoint is one of another stream"));
+        }
+        if asks {
+            session.refresh(&permit.stream_id)?;
+            session.decide()?;
         }
         let mut case = Self::new(session, permit, request, args.at.as_deref())?;
         case.checkpoint = checkpoint;
@@ -358,6 +364,7 @@ impl<'s> Case<'s> {
             .field("checks", &report.checks)
             .field("permit_id", self.permit.permit_id)
             .field("actor", self.actor.as_deref().unwrap_or("unauthenticated"))
+            .field("freshness", if command == "use" { session.freshness() } else { "local" })
             .text(text(&report));
         if let Ok(governed) = &self.governed {
             outcome.set("governed_commit", governed.sha());

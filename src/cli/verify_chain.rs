@@ -32,6 +32,7 @@ struct Finding {
 }
 
 /// Where a chain is read from.
+#[derive(Clone, Copy)]
 enum Source<'a> {
     Ref,
     Lines(&'a Path),
@@ -45,7 +46,9 @@ pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<O
         let session = needed(session)?;
         let findings = verify_refs(session, None, None)?;
         let found: Vec<_> = findings.iter().map(|one| one.stream_id.clone()).collect();
-        return Ok(all(findings, stream::lost(session, &found)));
+        let mut outcome = all(findings, stream::lost(session, &found));
+        note_rewound(session, &found, &mut outcome);
+        return Ok(outcome);
     }
     let source = match (&args.jsonl, &args.dir, &args.tree) {
         (Some(path), _, _) => Source::Lines(path),
@@ -86,7 +89,21 @@ pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<O
             )
         }
     };
-    Ok(one(&finding))
+    let mut outcome = one(&finding);
+    if let (Source::Ref, Some(session)) = (source, session) {
+        note_rewound(session, &[finding.stream_id], &mut outcome);
+    }
+    Ok(outcome)
+}
+
+/// Says which streams went back behind an event that was seen; a fault of a chain stands before that.
+fn note_rewound(session: &Session, found: &[String], outcome: &mut Outcome) {
+    let rewound = stream::rewound(session, found);
+    let (names, reasons): (Vec<_>, Vec<_>) = rewound.into_iter().unzip();
+    outcome.set("rewound", names);
+    if let (None, Some(refusal)) = (&outcome.refusal, reasons.into_iter().next()) {
+        outcome.refuse(refusal);
+    }
 }
 
 /// Whether the arguments need a repository at all.

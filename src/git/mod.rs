@@ -24,6 +24,7 @@ mod loose;
 mod memory;
 mod objects;
 mod pack;
+mod pending;
 mod remotes;
 mod repository;
 mod storing;
@@ -42,6 +43,8 @@ pub use commit::RawCommit;
 pub use history::{FirstParents, History, Introduction};
 pub use id::{CommitId, InvalidId, ObjectId};
 pub use index::{STRIDE, is_named};
+pub use memory::{Recalled, Subject};
+pub use pending::{LostPush, PendingPush};
 pub use repository::Repository;
 pub use storing::Storing;
 pub use stream::{

@@ -84,7 +84,7 @@ fn a_permit_made_wider_is_shown_field_by_field() {
     event["payload"]["permit_id"] = permit["permit_id"].clone();
     event["payload"]["permit"] = permit;
     Forger::new(&sandbox).rewrite_events("main", &events);
-    assert_eq!(sandbox.reason(&["verify-chain"]), "OK");
+    assert_eq!(sandbox.reason(&["verify-chain"]), "STREAM_REWOUND");
     assert_snapshot!("wider", sandbox.permit(&["replay"]));
     let found = sandbox.json(&["replay"]);
     assert_eq!(found["divergences"][0]["sequence"], 7);

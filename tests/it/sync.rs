@@ -1,5 +1,6 @@
 //! One authority and its clones: real pushes and fetches through a bare repository.
 
+mod memory;
 mod remotes;
 
 use std::fs;
@@ -310,7 +311,8 @@ fn a_local_tail_that_was_used_is_kept_aside_and_reported() {
     });
     world.issue("one", "read", "read");
     let tail = world.tip("two");
-    let kept = format!("refs/permit/orphans/main/{tail}");
+    let hash = world.ok("two", &["checkpoint"])["event_hash"].clone();
+    let kept = format!("refs/permit/orphans/main/{}", hash.as_str().unwrap());
 
     let report = world.refused("two", &["sync"], "CHAIN_FORKED");
     let orphan = &report["streams"][0]["orphan"];
@@ -407,19 +409,34 @@ fn killed_on_either_side_of_the_push() {
     assert_eq!((run.exit, run.stdout.as_str()), (-1, ""));
     assert_eq!(world.tip("one"), before);
     assert_ne!(world.tip("authority.git"), before);
+    // The event is there: the same command finds it, once.
+    world.ok("one", &used);
     world.refused("one", &used, "ALREADY_USED");
     world.is_even();
 }
 
 #[test]
-fn a_push_whose_answer_is_lost_counts_for_nobody() {
+fn a_push_whose_answer_is_lost_is_found_at_the_next_try_once() {
     let world = World::new();
     world.issue("one", "build", "build");
     let used = ["use", "../build.permit", "--request", "requests/build.json"];
     let run = world.run_with_git("one", "git \"$@\" >/dev/null; exit 128", &used);
-    assert_eq!(run.exit, 6, "{} {}", run.stdout, run.stderr);
+    assert_eq!(run.exit, 1, "{} {}", run.stdout, run.stderr);
     assert_eq!(world.subjects("authority.git").len(), 3);
     world.refused("two", &used, "ALREADY_USED");
+    let other = world.issue("one", "read", "read");
+    let found = world.ok("one", &used);
+    assert_eq!((&found["sequence"], &found["executable"]), (&2.into(), &true.into()));
+    world.refused("one", &used, "ALREADY_USED");
+    // A permit that was issued without an answer is the one that comes out, not a second.
+    let issue = ["issue", "--request", "requests/read.json"];
+    let run = world.run_with_git("one", "git \"$@\" >/dev/null; exit 128", &issue);
+    assert_eq!(run.exit, 1, "{} {}", run.stdout, run.stderr);
+    let count = world.subjects("authority.git").len();
+    assert_ne!(world.issue("one", "read", "read"), other);
+    assert_eq!(world.subjects("authority.git").len(), count);
+    world.issue("one", "read", "read");
+    assert_eq!(world.subjects("authority.git").len(), count + 1);
     world.is_even();
 }
 

@@ -109,6 +109,7 @@ fn harness(global: &Global, args: &ExecArgs) -> Option<(Vec<String>, String)> {
 fn guarded(global: &Global, args: &ExecArgs, mode: Mode) -> Ended {
     let opened = Session::open(global).and_then(|session| {
         let permit = Permit::parse(&files::read(&args.permit, MAX_REQUEST)?)?;
+        session.refresh(&permit.stream_id)?;
         Ok((session, permit))
     });
     let (session, permit) = match opened {

@@ -193,6 +193,10 @@ impl<'s> Push<'s> {
                 let (class, finding) = streams::judge(self, update, id);
                 one(class, finding)
             }
+            RefPlace::Orphan(id, hash) => {
+                let (class, finding) = streams::judge_orphan(self, update, id, hash);
+                one(class, finding)
+            }
             RefPlace::Reserved => {
                 let what = "a ref under `refs/permit/` that is no stream";
                 let refusal = Refusal::new(Code::EventNotAllowed, what);
@@ -255,7 +259,7 @@ pub(super) fn unjudged(update: &Update) -> Intent {
 fn class_of_place(place: RefPlace<'_>) -> Class {
     match place {
         RefPlace::Governed => Class::GovernanceChange,
-        RefPlace::Stream(_) | RefPlace::Reserved => Class::StreamAppend,
+        RefPlace::Stream(_) | RefPlace::Orphan(..) | RefPlace::Reserved => Class::StreamAppend,
         RefPlace::Hap => Class::HapAppend,
         RefPlace::Replace => Class::ReplaceChange,
         RefPlace::Content => Class::ContentChange,

@@ -54,6 +54,40 @@ pub(super) fn judge(push: &Push<'_>, update: &Update, id: &str) -> (Class, Findi
     judged().unwrap_or_else(|refusal| (Class::StreamAppend, refusal.into()))
 }
 
+/// Judges a tail that is kept aside: made once under its own event's hash, checked as a chain, never changed. It counts
+/// for nothing, so that nothing in it is derived again.
+pub(super) fn judge_orphan(
+    push: &Push<'_>,
+    update: &Update,
+    id: &str,
+    hash: &str,
+) -> (Class, Finding) {
+    let name = &update.name;
+    let Some(new) = update.new else {
+        let what = format!("`{name}` must not be deleted");
+        return (Class::StreamDelete, Refusal::new(Code::StreamDelete, what).into());
+    };
+    if update.old.is_some() {
+        let what = format!("`{name}` must not be changed");
+        return (Class::StreamRewrite, Refusal::new(Code::StreamRewrite, what).into());
+    }
+    let new = CommitId::new(*new.as_bytes());
+    let checked = || -> Result<Finding, Refusal> {
+        let stream = Stream::new(push.session, id)
+            .map_err(|refusal| Refusal::new(Code::EventNotAllowed, refusal.message))?;
+        if stream.read_at(new)?.tip.event_hash.to_string() != hash {
+            let what = format!("`{name}` is not named after the hash of its newest event");
+            return Err(Refusal::new(Code::EventNotAllowed, what));
+        }
+        let landed = push.session.repository.ref_target(stream.reference())?;
+        let common = landed.map_or(Ok(None), |landed| stream.common(new, landed))?;
+        let events = stream.verify_since(new, common)?;
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        Ok(Finding::allowed().with("events", events).with("stream_id", id.to_owned()))
+    };
+    (Class::StreamAppend, closed(checked()))
+}
+
 /// Walks from the new tip back to the old one and verifies the chain on the way; reads the push, not the history.
 fn added(
     stream: &Stream<'_>,

@@ -160,7 +160,7 @@ fn attend(
 fn end(child: &mut Child) {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     if let Some(group) = group {
-        drop(kill_process_group(group, Signal::KILL));
+        let _ = kill_process_group(group, Signal::KILL);
     }
     // The call may have ended by itself meanwhile.
     drop(child.kill());
@@ -180,7 +180,7 @@ fn limit(child: &Child, room: Room) {
         maximum: bytes,
     };
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    drop(prlimit(id, Resource::Data, limit));
+    let _ = prlimit(id, Resource::Data, limit);
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -67,9 +67,14 @@ impl Stream<'_> {
     ) -> Result<Appended<T>, Refusal> {
         for turn in 0..TRIES {
             let authority = match self.authority {
-                Some(remote) => Some((remote, self.meet(remote)?)),
-                None => None,
+                Some(remote) if !self.session.offline => Some((remote, self.meet(remote)?)),
+                Some(_) | None => None,
             };
+            if let Some((_, Some(theirs))) = authority
+                && let Some(found) = self.find_lost(theirs, &mut derive)?
+            {
+                return Ok(found);
+            }
             let before = self.tip()?;
             let tip = before.as_ref().map(|at| at.commit);
             let mut sink = self.sink(tip);
@@ -89,12 +94,16 @@ impl Stream<'_> {
                 None => self.place(tip, storing)?,
                 Some((remote, theirs)) => {
                     let new = storing.finish()?;
-                    self.publish(remote, theirs, tip, new)?.then_some(new)
+                    self.publish(remote, theirs, tip, new, true)?.then_some(new)
                 }
             };
             if let Some(commit) = placed {
                 let count = u64::try_from(commits.len()).unwrap_or(u64::MAX);
                 let first = newest.next_sequence().saturating_sub(count);
+                if self.authority.is_none() {
+                    self.remember(None, tip, commit);
+                }
+                self.session.remember_governed();
                 self.repository.remember_appended(&self.id, first, &commits);
                 return Ok(Appended {
                     at: At {
@@ -109,6 +118,35 @@ impl Stream<'_> {
         Err(self.contention())
     }
 
+    /// Finds what an earlier try of the same command appended, whose answer from the authority was lost: what is derived
+    /// from the same event again is the very commit that the authority holds.
+    fn find_lost<T>(
+        &self,
+        theirs: CommitId,
+        derive: &mut impl FnMut(Option<&At>, &mut Sink<'_>) -> Result<T, Refusal>,
+    ) -> Result<Option<Appended<T>>, Refusal> {
+        for push in self.repository.lost_pushes(&self.id) {
+            if self.common(theirs, push.commit).ok().flatten() != Some(push.commit) {
+                continue;
+            }
+            let before = push.base.map(|base| self.read_at(base)).transpose()?;
+            let mut sink = self.sink(push.base);
+            // Another command may not even be allowed there.
+            let Ok(derived) = derive(before.as_ref(), &mut sink) else {
+                continue;
+            };
+            let Sink { storing, newest, .. } = sink;
+            let (Some(tip), Some(commit)) = (newest, storing.last()) else {
+                continue;
+            };
+            if commit == push.commit && self.repository.take_lost_push(&self.id, commit) {
+                let at = At { commit, tip };
+                return Ok(Some(Appended { at, derived }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Makes commits durable and moves the ref to the last in one compare-and-swap; nothing where another writer was
     /// faster.
     fn place(
@@ -117,12 +155,7 @@ impl Stream<'_> {
         storing: git::Storing<'_>,
     ) -> Result<Option<CommitId>, Refusal> {
         match self.reference.append(tip, storing) {
-            Ok(new) => {
-                if tip.is_none() {
-                    self.repository.remember(&self.id, new);
-                }
-                Ok(Some(new))
-            }
+            Ok(new) => Ok(Some(new)),
             Err(git::Error::Moved) => Ok(None),
             Err(other) => Err(other.into()),
         }

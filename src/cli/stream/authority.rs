@@ -37,15 +37,16 @@ impl Stream<'_> {
         theirs: Option<CommitId>,
     ) -> Result<Standing, Refusal> {
         let Some(theirs) = theirs else {
-            if self.repository.known_at_authority(&self.id) {
+            if self.recalled(Some(remote.name())).is_some() {
+                remote.refuse_empty()?;
                 return Err(self.lost_at(remote));
             }
             return Ok(ours.map_or(Standing::Even, |_| Standing::Ahead(None)));
         };
-        self.repository.remember_at_authority(&self.id, theirs);
         if !self.is_here(theirs) {
             remote.fetch(&[self.reference.name()])?;
         }
+        self.check_seen_at(remote, theirs)?;
         let Some(ours) = ours else {
             return Ok(Standing::Behind(theirs));
         };
@@ -63,7 +64,7 @@ impl Stream<'_> {
     }
 
     /// Finds the newest event that two have in their past. Cost grows with what is after it.
-    fn common(&self, one: CommitId, other: CommitId) -> Result<Option<CommitId>, Refusal> {
+    pub(crate) fn common(&self, one: CommitId, other: CommitId) -> Result<Option<CommitId>, Refusal> {
         let read = |commit: CommitId| {
             let found = self.reference.read_event(commit);
             found
@@ -124,10 +125,7 @@ impl Stream<'_> {
     /// Moves the local ref, durably; tells whether it was where it was expected.
     pub(crate) fn replace(&self, ours: Option<CommitId>, new: CommitId) -> Result<bool, Refusal> {
         match self.reference.swap(ours, new) {
-            Ok(()) => {
-                self.repository.remember(&self.id, new);
-                Ok(true)
-            }
+            Ok(()) => Ok(true),
             Err(git::Error::Moved) => Ok(false),
             Err(other) => Err(other.into()),
         }
@@ -140,7 +138,7 @@ impl Stream<'_> {
     /// `CHAIN_FORKED` where the local events contradict the authority; those of [`Stream::standing`].
     pub(super) fn meet(&self, remote: &Remote) -> Result<Option<CommitId>, Refusal> {
         for _ in 0..TRIES {
-            let theirs = remote.tip(self.reference.name())?;
+            let theirs = self.session.ask(remote, self.reference.name())?;
             let ours = self.tip_commit()?;
             match self.standing(remote, ours, theirs)? {
                 Standing::Even | Standing::Ahead(_) => return Ok(theirs),
@@ -168,17 +166,18 @@ impl Stream<'_> {
     /// Pushes an event that is durable here, then moves the local ref; tells whether the authority took it from this
     /// very push, onto `theirs`, its newest event as it was seen before.
     ///
-    /// Where the answer is lost on the way back, an event that is then there may be another writer's equal one, so that
-    /// it does not count as this one's: a use is refused rather than had twice.
+    /// With `noted`, a push whose answer is lost on the way back leaves a note behind, by which the same command knows its
+    /// event again at the next try, once. Only what this process derived just now is noted: what it did before was told.
     ///
     /// # Errors
-    /// `GIT_ERROR` where the authority refuses, or cannot be reached; it is then the judge of what it took.
+    /// `GIT_ERROR` where the authority refuses, cannot be reached, or took the event without an answer.
     pub(crate) fn publish(
         &self,
         remote: &Remote,
         theirs: Option<CommitId>,
         ours: Option<CommitId>,
         new: CommitId,
+        noted: bool,
     ) -> Result<bool, Refusal> {
         let name = self.reference.name();
         if let Some(theirs) = theirs
@@ -186,14 +185,48 @@ impl Stream<'_> {
         {
             return Ok(false);
         }
+        let note = noted
+            .then(|| self.repository.note_push(&self.id, ours, new))
+            .transpose()?;
+        let answered = || {
+            if let Some(note) = note {
+                note.answered();
+            }
+        };
         match remote.push(name, theirs, new) {
-            Pushed::Accepted => {}
-            Pushed::Refused(refusal) if remote.tip(name)? == theirs => return Err(refusal),
-            Pushed::Raced | Pushed::Refused(_) => return Ok(false),
+            Pushed::Accepted => answered(),
+            Pushed::Refused(refusal) => {
+                answered();
+                return if remote.tip(name)? == theirs { Err(refusal) } else { Ok(false) };
+            }
+            Pushed::Raced => {
+                answered();
+                return Ok(false);
+            }
+            Pushed::Unanswered(refusal) => {
+                let Ok(tip) = remote.tip(name) else {
+                    return Err(refusal);
+                };
+                if tip == theirs {
+                    answered();
+                    return Err(refusal);
+                }
+                if tip.is_some_and(|tip| self.holds(remote, tip, new)) {
+                    return Err(refusal);
+                }
+                answered();
+                return Ok(false);
+            }
         }
-        self.repository.remember_at_authority(&self.id, new);
         self.settle(ours, new)?;
+        self.remember(Some(remote.name()), ours, new);
         Ok(true)
+    }
+
+    /// Tells whether what the authority is at contains an event.
+    fn holds(&self, remote: &Remote, tip: CommitId, event: CommitId) -> bool {
+        (self.is_here(tip) || remote.fetch(&[self.reference.name()]).is_ok())
+            && self.common(tip, event).is_ok_and(|common| common == Some(event))
     }
 
     /// Moves the local ref to an event that the authority took. What another process of this repository did to the

@@ -68,6 +68,8 @@ pub enum RefPlace<'a> {
     Governed,
     /// An audit stream, by its id.
     Stream(&'a str),
+    /// A tail of a stream that was kept aside: the stream's id and the hash of its newest event.
+    Orphan(&'a str, &'a str),
     /// Another ref under `refs/permit/`.
     Reserved,
     /// A stream of the Human Agency Protocol.
@@ -85,6 +87,8 @@ pub fn ref_place<'a>(name: &'a str, governed: &str) -> RefPlace<'a> {
         RefPlace::Governed
     } else if let Some(id) = name.strip_prefix("refs/permit/streams/") {
         RefPlace::Stream(id)
+    } else if let Some((id, hash)) = orphan(name) {
+        RefPlace::Orphan(id, hash)
     } else if name == "refs/permit" || name.starts_with("refs/permit/") {
         RefPlace::Reserved
     } else if name.starts_with("refs/hap/") {
@@ -94,6 +98,12 @@ pub fn ref_place<'a>(name: &'a str, governed: &str) -> RefPlace<'a> {
     } else {
         RefPlace::Content
     }
+}
+
+/// The stream and the hash that the name of a tail kept aside holds.
+fn orphan(name: &str) -> Option<(&str, &str)> {
+    let (id, hash) = name.strip_prefix("refs/permit/orphans/")?.split_once('/')?;
+    (!hash.contains('/')).then_some((id, hash))
 }
 
 /// How a path changed.
@@ -195,6 +205,11 @@ mod tests {
         assert_eq!(place("refs/heads/main2"), RefPlace::Content);
         assert_eq!(place("refs/permit/streams/a"), RefPlace::Stream("a"));
         assert_eq!(place("refs/permit/orphans/a"), RefPlace::Reserved);
+        assert_eq!(place("refs/permit/orphans/a/b/c"), RefPlace::Reserved);
+        assert_eq!(
+            place("refs/permit/orphans/a/b"),
+            RefPlace::Orphan("a", "b")
+        );
         assert_eq!(place("refs/hap/x"), RefPlace::Hap);
         assert_eq!(place("refs/replace/1"), RefPlace::Replace);
         assert_eq!(place("refs/tags/v1"), RefPlace::Content);

@@ -3,7 +3,7 @@ use std::{fs, sync::Barrier, thread};
 
 use super::{
     super::{
-        CommitId, Error, EventBytes, EventCommit, EventFault, Repository, StreamRef,
+        CommitId, Error, EventBytes, EventCommit, EventFault, Recalled, Repository, StreamRef, Subject,
         event_commit_bytes, event_commit_id,
     },
     Sandbox,
@@ -428,26 +428,41 @@ fn a_ref_that_cannot_be_written_stays_as_it_was() {
 }
 
 #[test]
-fn a_repository_remembers_that_a_stream_existed() {
+fn a_repository_remembers_the_newest_tip_of_a_stream() {
     let sandbox = Sandbox::new();
     let repository = sandbox.open();
-    assert!(!repository.known("main"));
-    repository.remember("main", CommitId::new([1; 20]));
-    repository.remember("main", CommitId::new([2; 20]));
-    assert!(repository.known("main"));
-    assert!(!repository.known("other"));
-    fs::write(sandbox.git_path("permit/streams/main"), "garbage").unwrap();
-    assert!(repository.known("main"));
+    let [one, two] = [1, 2].map(|byte| CommitId::new([byte; 20]));
+    let main = Subject::Stream("main");
+    assert_eq!(repository.recall(None, main), Recalled::Nothing);
+    repository.remember(None, main, one).unwrap();
+    repository.remember(None, main, two).unwrap();
+    repository.remember(Some("ssh://x/y.git"), main, one).unwrap();
+    assert_eq!(repository.recall(None, main), Recalled::Newest(two));
+    let there = repository.recall(Some("ssh://x/y.git"), main);
+    assert_eq!(there, Recalled::Newest(one));
+    assert_eq!(repository.recall(Some("other"), main), Recalled::Nothing);
+    let governed = Subject::Governed("refs/heads/main");
+    assert_eq!(repository.recall(None, governed), Recalled::Nothing);
     for id in ["", ".", "..", "../main", "a/b", "/", ".hidden"] {
-        repository.remember(id, CommitId::new([1; 20]));
-        assert!(!repository.known(id), "{id}");
+        repository.remember(None, Subject::Stream(id), one).unwrap();
+        assert_eq!(repository.recall(None, Subject::Stream(id)), Recalled::Nothing);
     }
     let kept = fs::read_dir(sandbox.git_path("permit/streams"))
         .unwrap()
         .count();
     assert_eq!(kept, 1, "no temporary file is left");
+    for garbage in ["garbage", "", &"1".repeat(40)] {
+        fs::write(sandbox.git_path("permit/streams/main"), garbage).unwrap_or_default();
+        fs::remove_file(sandbox.git_path("permit/streams/main")).unwrap();
+        fs::write(sandbox.git_path("permit/streams/main"), garbage).unwrap();
+        let Recalled::SetAside(place) = repository.recall(None, main) else {
+            panic!("{garbage}");
+        };
+        assert_eq!(fs::read_to_string(place).unwrap(), garbage);
+        assert_eq!(repository.recall(None, main), Recalled::Nothing);
+    }
     fs::remove_dir_all(sandbox.git_path("permit")).unwrap();
     fs::write(sandbox.git_path("permit"), "in the way").unwrap();
-    repository.remember("main", CommitId::new([1; 20]));
-    assert!(!repository.known("main"));
+    assert!(repository.remember(None, main, one).is_err());
+    assert_eq!(repository.recall(None, main), Recalled::Nothing);
 }

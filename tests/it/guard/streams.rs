@@ -97,6 +97,7 @@ fn a_stream_is_never_deleted_truncated_or_rewritten() {
     world.denied("a", &[&format!("+{STREAM}~1:{STREAM}")], "STREAM_REWRITE");
     let before = world.git("a", &["rev-parse", &format!("{STREAM}~1")]);
     world.git("a", &["update-ref", STREAM, &before]);
+    world.ok("a", &["stream", "forget", "main", "--reason", "test"]);
     world.issue("a", &world.request("run.often", &json!({})));
     world.denied("a", &[&format!("+{STREAM}")], "STREAM_REWRITE");
     // What is no event is a rewrite too, unless it only goes on from the old tip.
