@@ -5,6 +5,7 @@
 
 use super::args::{Format, IssueArgs};
 use super::decide::{self, Decided, Place, Undecided, check_actor, decide};
+use super::in_force::{Course, InForce};
 use super::issue::{begin, issued, pending};
 use super::outcome::{Durable, Outcome};
 use super::progress::Progress;
@@ -58,10 +59,13 @@ fn issue_all(session: &Session, args: &IssueArgs, tally: &mut Tally) -> Result<(
         .as_deref()
         .ok_or_else(|| Refusal::new(Code::Internal, "a batch without a file"))?;
     let governed = session.govern_at(args.at.as_deref())?;
+    let in_force = InForce::now(session)?;
+    in_force.check(&governed.snapshot, [])?;
     let stream = Stream::new(session, &args.stream)?;
     let batch = Batch {
         session,
         governed: &governed,
+        in_force: &in_force,
         stream: &stream,
         args,
     };
@@ -89,6 +93,7 @@ fn issue_all(session: &Session, args: &IssueArgs, tally: &mut Tally) -> Result<(
 struct Batch<'s> {
     session: &'s Session,
     governed: &'s Governed<'s>,
+    in_force: &'s InForce<'s>,
     stream: &'s Stream<'s>,
     args: &'s IssueArgs,
 }
@@ -129,13 +134,16 @@ impl Batch<'_> {
         sink: &mut Sink<'_>,
     ) -> Result<Vec<Answer>, Refusal> {
         let (opening, mut tip) = begin(self.stream, self.governed, before, self.args.open_stream)?;
+        let from = before.map(|at| at.commit);
+        let snapshot = &self.governed.snapshot;
+        Course::default().follow(self.in_force, self.stream, from, snapshot)?;
         let mut opening = opening.into_iter();
         let mut answers = Vec::with_capacity(group.len());
         let mut derived = decide::Derived::default();
         for (number, line) in (1_u64..).zip(group) {
             let place = Place {
                 stream: self.stream,
-                from: before.map(|at| at.commit),
+                from,
                 sequence: tip.next_sequence(),
                 derived: &derived,
                 rules: Rules::New,
@@ -173,6 +181,8 @@ impl Batch<'_> {
         let request = Request::parse(line)?;
         check_actor(&request, self.args.actor.as_deref())?;
         let decided = decide(self.session, self.governed, &request, place)?;
+        let snapshot = &self.governed.snapshot;
+        self.in_force.check(snapshot, decided.read.iter())?;
         let (permit, event) = decided.derive(&request, tip, self.governed)?;
         Ok((decided, permit, event))
     }

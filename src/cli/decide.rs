@@ -23,6 +23,8 @@ use crate::git::CommitId;
 pub(crate) struct Decided {
     pub(crate) grant: Grant,
     pub(crate) review: Option<Value<'static>>,
+    /// The paths that the decision rests on beside the policy and the tables, at the governed commit.
+    pub(crate) read: Rc<[String]>,
     /// The payloads of the attestations that it rests on.
     payloads: Vec<Digest>,
 }
@@ -127,6 +129,7 @@ pub(crate) fn prepare<'a>(
             grant,
             review: None,
             payloads: Vec::new(),
+            read: Rc::default(),
         }),
         Decision::NeedsReview(need) => {
             let entry = Entry::load(session, governed, need.review_id)
@@ -195,6 +198,15 @@ impl Waiting<'_> {
         }
     }
 
+    /// The artifact, its manifest and the files that this lists.
+    fn read(&self) -> Rc<[String]> {
+        let mut read = vec![self.need.path()];
+        if let Some(Entry::Case(case)) = self.entry.as_deref() {
+            read.extend(case.listed());
+        }
+        read.into()
+    }
+
     fn decide(&self, place: &Place<'_>) -> Result<Decided, Undecided> {
         let judged = self
             .judge(place)
@@ -205,6 +217,7 @@ impl Waiting<'_> {
                 grant: self.need.granted_by(&judged)?,
                 review: Some(judged.record().to_value()?),
                 payloads: self.payloads()?,
+                read: self.read(),
             })
         });
         granted.map_err(|refusal| pending(&self.need, refusal))

@@ -1,16 +1,16 @@
 //! `permit issue`: governed commit → policy → mapping → review gate → permit → event → append → print.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::args::IssueArgs;
 use super::decide::{Derived, Place, Prepared, Undecided, check_actor, prepare};
+use super::in_force::{Course, InForce};
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
-use super::session::{Act, Governed, Session, commit_id};
+use super::session::{Act, Governed, Session};
 use super::stream::{At, Stream};
 use super::{files, request};
-use crate::engine::chain::{EventType, SealedEvent, Tip};
+use crate::engine::chain::{SealedEvent, Tip};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::evaluate::Mapping;
 use crate::engine::execution_request::ExecutionRequest;
@@ -32,7 +32,6 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     let (governed, request) = (&case.governed, &case.request);
     check_actor(request, args.actor.as_deref())?;
     let stream = Stream::new(session, &args.stream)?;
-    let rollback = rollback(session, &stream, governed)?;
     let issued = prepare(session, governed, request, Rules::New)
         .and_then(|prepared| issue(&stream, &case, &prepared, args.open_stream));
     let mut outcome = match issued {
@@ -44,7 +43,6 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     outcome.set("governed_commit", governed.sha());
     outcome.set("freshness", session.freshness());
     outcome.warnings = session.work_tree_warnings(governed);
-    outcome.warnings.extend(rollback);
     Ok(outcome)
 }
 
@@ -54,6 +52,7 @@ struct Case<'s> {
     request: Request,
     /// The record that it is permitted for, if it is.
     record: Option<ExecutionRequest>,
+    in_force: InForce<'s>,
 }
 
 impl<'s> Case<'s> {
@@ -61,19 +60,27 @@ impl<'s> Case<'s> {
         let Some(id) = &args.execution_request else {
             let path = args.request.as_deref().unwrap_or(Path::new("-"));
             let request = Request::parse(&files::read(path, MAX_REQUEST)?)?;
+            let governed = session.govern_at(args.at.as_deref())?;
+            let in_force = InForce::now(session)?;
+            in_force.check(&governed.snapshot, [])?;
             return Ok(Self {
-                governed: session.govern_at(args.at.as_deref())?,
+                governed,
                 request,
                 record: None,
+                in_force,
             });
         };
         let governed = session.govern_at(args.at.as_deref())?;
+        let in_force = InForce::now(session)?;
+        in_force.check(&governed.snapshot, [])?;
         let record = request::load(&governed, id)?;
+        in_force.check(&governed.snapshot, &request::read_by(&record))?;
         request::check_record(session, &governed, &record)?;
         Ok(Self {
             governed,
             request: record.bound_request(),
             record: Some(record),
+            in_force,
         })
     }
 }
@@ -106,6 +113,9 @@ fn issue(
         if let Some(record) = &case.record {
             request::approved(record, &decided)?;
         }
+        let snapshot = &governed.snapshot;
+        case.in_force.check(snapshot, decided.read.iter())?;
+        Course::default().follow(&case.in_force, stream, place.from, snapshot)?;
         let (permit, event) = decided.derive(request, &tip, governed)?;
         events.push(event);
         Ok((events, (permit, decided.grant.mapping().clone())))
@@ -122,38 +132,6 @@ fn issue(
         (Err(_), Some(undecided)) => Err(undecided),
         (Err(refusal), None) => Err(refusal.into()),
     }
-}
-
-/// Says so where the governed commit is older than that of the permit before (section 2).
-fn rollback(
-    session: &Session,
-    stream: &Stream<'_>,
-    governed: &Governed<'_>,
-) -> Result<Option<String>, Refusal> {
-    let (Some(mut history), Some(at)) = (session.governed_history()?, stream.tip()?) else {
-        return Ok(None);
-    };
-    let mut previous = None;
-    stream.walk(at.commit, None, |event, _| {
-        if event.kind() != Some(EventType::PermitIssued) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        previous = event
-            .payload_text("governed_commit")
-            .and_then(|text| text.parse().ok());
-        Ok(ControlFlow::Break(()))
-    })?;
-    let Some(previous) = previous.map(commit_id) else {
-        return Ok(None);
-    };
-    let here = history.position(&session.repository, governed.commit)?;
-    let before = history.position(&session.repository, previous)?;
-    Ok((here > before && before.is_some()).then(|| {
-        format!(
-            "rollback: the governed commit {} is older than {previous} of the permit before",
-            governed.commit
-        )
-    }))
 }
 
 /// The tip to derive from; where the stream is missing and may be opened, the event that opens it.

@@ -182,6 +182,16 @@ impl Case {
         }
     }
 
+    /// The paths of the artifact's manifest and of the files that this lists.
+    pub(crate) fn listed(&self) -> Vec<String> {
+        let mut paths = vec![self.artifact.needs().manifest_path];
+        if let ManifestAt::Present(manifest, _) = &self.manifest {
+            let artifacts = manifest.artifacts.iter();
+            paths.extend(artifacts.map(|artifact| artifact.path.clone()));
+        }
+        paths
+    }
+
     /// Judges the artifact with what the stream says around it, and the action that is attested to.
     pub(crate) fn judge(
         &self,

@@ -17,6 +17,7 @@ mod fault;
 mod files;
 mod guard;
 mod hap;
+mod in_force;
 mod init;
 mod issue;
 mod ledger;

@@ -104,7 +104,9 @@ impl Remote {
     pub(crate) fn tips(&self, patterns: &[&str]) -> Result<BTreeMap<String, CommitId>, Refusal> {
         let output = self.git(
             Room::Question,
-            ["ls-remote", "--refs", "--end-of-options", &self.name].iter().chain(patterns),
+            ["ls-remote", "--refs", "--end-of-options", &self.name]
+                .iter()
+                .chain(patterns),
         )?;
         if !output.status.success() {
             return Err(self.failed("cannot be asked", &output));
@@ -192,16 +194,19 @@ impl Remote {
         let update = format!("{commit}:{reference}");
         let expected = expected.map(|id| id.to_string()).unwrap_or_default();
         let lease = format!("--force-with-lease={reference}:{expected}");
-        let output = match self.git(Room::Objects, [
-            "push",
-            "--porcelain",
-            &lease,
-            "--no-follow-tags",
-            "--recurse-submodules=no",
-            "--end-of-options",
-            &self.name,
-            &update,
-        ]) {
+        let output = match self.git(
+            Room::Objects,
+            [
+                "push",
+                "--porcelain",
+                &lease,
+                "--no-follow-tags",
+                "--recurse-submodules=no",
+                "--end-of-options",
+                &self.name,
+                &update,
+            ],
+        ) {
             Ok(output) => output,
             Err(refusal) => return Pushed::Unanswered(refusal),
         };
@@ -285,7 +290,9 @@ fn seconds(repository: &Repository) -> Result<u64, Refusal> {
     let number = text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = text.parse().ok().filter(|seconds| number && *seconds > 0);
     seconds.ok_or_else(|| {
-        fault::input(format!("`{TIMEOUT}` is `{text}`, not a whole number of seconds"))
-            .next(format!("git config {TIMEOUT} {SECONDS}"))
+        fault::input(format!(
+            "`{TIMEOUT}` is `{text}`, not a whole number of seconds"
+        ))
+        .next(format!("git config {TIMEOUT} {SECONDS}"))
     })
 }

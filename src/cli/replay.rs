@@ -11,6 +11,7 @@ use findings::{Divergence, Findings, Issuance, outcome};
 use super::args::ReplayArgs;
 use super::decide::{Derived, Place, decide};
 use super::fault;
+use super::in_force::{Course, InForce};
 use super::outcome::Outcome;
 use super::parts::{self, Chain};
 use super::session::{Governed, Session, commit_id, not_governed};
@@ -61,6 +62,7 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
         })?;
         Ok((walked, replay.findings))
     })?;
+    let in_force = InForce::now(session)?;
     let mut findings = Findings::default();
     let mut broken = None;
     let mut ids = Vec::with_capacity(chains.len());
@@ -69,7 +71,7 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
         // A walk that did not end at what it looked for came to the first event.
         let ended = range.permit_id.is_some() && chain.found.replayed > 0;
         let whole = range.from == 0 && !ended;
-        findings.add(&chain.stream_id, chain.found);
+        findings.add(&in_force, &chain.stream_id, chain.found)?;
         let fault = chain.verifier.finish_walk(whole).err();
         broken = broken.or(fault.map(|fault| stream::broken(&chain.stream_id, &fault)));
     }
@@ -119,12 +121,25 @@ pub(crate) struct Replay<'s> {
     governed: BTreeMap<CommitId, Governed<'s>>,
     /// The governed commit that was looked for last, and its place.
     last: Option<(CommitSha, u64)>,
+    /// What a boundary lets in must be in force; nothing where a record is only looked at.
+    boundary: Option<(InForce<'s>, Course)>,
     findings: Findings,
 }
 
 impl<'s> Replay<'s> {
     pub(crate) fn new(session: &'s Session, stream: &'s Stream<'s>) -> Result<Self, Refusal> {
         Ok(Self::sharing(session, stream, share(session)?, Rules::New))
+    }
+
+    /// Begins at a boundary, which lets in only what is in force.
+    pub(crate) fn at_boundary(
+        session: &'s Session,
+        stream: &'s Stream<'s>,
+    ) -> Result<Self, Refusal> {
+        Ok(Self {
+            boundary: Some((InForce::now(session)?, Course::default())),
+            ..Self::new(session, stream)?
+        })
     }
 
     fn sharing(
@@ -140,6 +155,7 @@ impl<'s> Replay<'s> {
             rules,
             governed: BTreeMap::new(),
             last: None,
+            boundary: None,
             findings: Findings::default(),
         }
     }
@@ -220,7 +236,11 @@ impl<'s> Replay<'s> {
                 };
                 Ok(Some(diverged(Code::ReplayMismatch, detail, found)))
             }
-            Err(refusal) if refusal.class() == Class::Failed => Err(refusal),
+            Err(refusal)
+                if refusal.class() == Class::Failed || refusal.code == Code::GovernedStale =>
+            {
+                Err(refusal)
+            }
             Err(refusal) => {
                 let reason = if refusal.class() == Class::Unverified {
                     refusal.code
@@ -254,6 +274,9 @@ impl<'s> Replay<'s> {
             .governed
             .get(&commit)
             .ok_or_else(|| Refusal::new(Code::Internal, "a governed commit was forgotten"))?;
+        if let Some((in_force, _)) = &self.boundary {
+            in_force.check(&governed.snapshot, [])?;
+        }
         let tip = Tip {
             stream_id: self.stream.id.clone(),
             sequence: event.sequence.saturating_sub(1),
@@ -270,8 +293,12 @@ impl<'s> Replay<'s> {
             rules: self.rules,
         };
         let decided = decide(self.session, governed, &recorded.request, &place)
-            .map_err(|undecided| undecided.refusal)?
-            .into_recorded(event);
+            .map_err(|undecided| undecided.refusal)?;
+        if let Some((in_force, course)) = &mut self.boundary {
+            in_force.check(&governed.snapshot, decided.read.iter())?;
+            course.follow(in_force, self.stream, parent, &governed.snapshot)?;
+        }
+        let decided = decided.into_recorded(event);
         let (_, event) = decided.derive(&recorded.request, &tip, governed)?;
         Ok(event)
     }

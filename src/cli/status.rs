@@ -30,7 +30,8 @@ pub(crate) fn status(session: &Session, args: &StatusArgs) -> Result<Outcome, Re
         Ok(ControlFlow::Continue(()))
     })?;
     verifier.finish().map_err(|fault| stream.broken(&fault))?;
-    let permits: Vec<_> = projection.permits(sha(commit)).collect();
+    let tip = session.governed_tip()?.unwrap_or(commit);
+    let permits: Vec<_> = projection.permits(sha(tip)).collect();
     let mut text = format!(
         "{} at event {}, governed by {commit}\n",
         paint(DIM, &stream.id),

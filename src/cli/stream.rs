@@ -102,7 +102,11 @@ fn remembered(session: &Session) -> BTreeSet<String> {
     // What cannot be read is no memory of a stream.
     let is_seen = |id: &String| {
         let of = |remote| recall(repository, remote, Subject::Stream(id)).is_some();
-        of(None) || session.authority.as_ref().is_some_and(|remote| of(Some(remote.name())))
+        of(None)
+            || session
+                .authority
+                .as_ref()
+                .is_some_and(|remote| of(Some(remote.name())))
     };
     ids.into_iter().filter(is_seen).collect()
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::{StreamExportArgs, StreamForgetArgs, StreamOpenArgs, StreamVerb};
+use super::in_force::InForce;
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, paint, safe};
 use super::session::{Act, Governed, Session};
@@ -29,6 +30,7 @@ pub(crate) fn run(session: &Session, verb: &StreamVerb) -> Result<Outcome, Refus
 fn open(session: &Session, args: &StreamOpenArgs) -> Result<Outcome, Refusal> {
     session.decide()?;
     let governed = session.govern_at(args.at.as_deref())?;
+    InForce::now(session)?.check(&governed.snapshot, [])?;
     let stream = Stream::new(session, &args.stream)?;
     let at = open_at(session, &stream, &governed)?;
     let line = format!(
@@ -126,7 +128,9 @@ fn forget(session: &Session, args: &StreamForgetArgs) -> Result<Outcome, Refusal
         .forget_stream(&stream.id, args.reason.trim())?;
     let mut text = String::new();
     for (remote, commit) in &forgotten {
-        let place = remote.as_deref().map_or("here".to_owned(), |name| format!("at `{name}`"));
+        let place = remote
+            .as_deref()
+            .map_or("here".to_owned(), |name| format!("at `{name}`"));
         text.push_str(&format!(
             "{} that `{}` was seen at {commit} {}\n",
             paint(GOOD, "forgotten"),

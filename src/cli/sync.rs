@@ -60,11 +60,7 @@ pub(crate) fn run(session: &Session, args: &SyncArgs) -> Result<Outcome, Refusal
         Some(id) => {
             names.insert(format!("{STREAMS}{id}"));
         }
-        None => names.extend(
-            local
-                .iter()
-                .map(|stream| stream.reference().to_owned()),
-        ),
+        None => names.extend(local.iter().map(|stream| stream.reference().to_owned())),
     }
     let (mut streams, mut reports) = (Vec::new(), Vec::new());
     for name in &names {
@@ -188,7 +184,10 @@ impl Sync<'_> {
                 Standing::Ahead(from) => {
                     let newest = ours.ok_or_else(|| self.stream.missing())?;
                     let events = self.stream.verify_since(newest, from)?;
-                    if self.stream.publish(self.remote, theirs, ours, newest, false)? {
+                    if self
+                        .stream
+                        .publish(self.remote, theirs, ours, newest, false)?
+                    {
                         report.pushed = report.pushed.saturating_add(events);
                         return Ok(());
                     }
@@ -209,7 +208,8 @@ impl Sync<'_> {
     /// Remembers a tip that both hold.
     fn seen(&self, tip: Option<CommitId>) {
         if let Some(tip) = tip {
-            self.stream.remember(Some(self.remote.name()), Some(tip), tip);
+            self.stream
+                .remember(Some(self.remote.name()), Some(tip), tip);
         }
     }
 

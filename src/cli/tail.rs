@@ -248,7 +248,11 @@ pub(crate) fn unaccepted(
             .common(newest, tip)
             .and_then(|common| Tail::read(stream, newest, common));
         match read {
-            Ok(tail) => Ok(json!(tail.described(name, newest, "it was never accepted".to_owned()))),
+            Ok(tail) => Ok(json!(tail.described(
+                name,
+                newest,
+                "it was never accepted".to_owned()
+            ))),
             Err(refusal) if refusal.class() == Class::Failed => Err(refusal),
             Err(refusal) => Ok(json!({
                 "ref": name, "commit": newest.to_string(), "reason": refusal.code.name(), "message": refusal.message,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::args::VerifyArgs;
 use super::checkpoint::{self, Checkpoint};
 use super::decide::{Derived, Place, check_actor, decide};
+use super::in_force::InForce;
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use super::replay::Replay;
@@ -74,6 +75,7 @@ pub(crate) struct Case<'s> {
     pub(crate) permit: Permit,
     pub(crate) request: Request,
     governed: Result<Governed<'s>, Refusal>,
+    in_force: Result<InForce<'s>, Refusal>,
     pub(crate) stream: Stream<'s>,
     checkpoint: Option<Checkpoint>,
     actor: Option<String>,
@@ -185,6 +187,7 @@ impl<'s> Case<'s> {
             session,
             stream: Stream::new(session, &permit.stream_id)?,
             governed: session.govern_at(at),
+            in_force: InForce::now(session),
             permit,
             request,
             checkpoint: None,
@@ -195,6 +198,19 @@ impl<'s> Case<'s> {
     /// The governed state, or why there is none.
     pub(crate) fn governed(&self) -> Result<&Governed<'s>, Refusal> {
         self.governed.as_ref().map_err(Clone::clone)
+    }
+
+    /// The governed ref's tip, or why there is none.
+    fn in_force(&self) -> Result<&InForce<'s>, Refusal> {
+        self.in_force.as_ref().map_err(Clone::clone)
+    }
+
+    /// Refuses a governed commit that is not in force, or where one of the paths holds something else at the tip.
+    ///
+    /// # Errors
+    /// Those of [`InForce::check`].
+    pub(crate) fn check_in_force(&self, read: &[String]) -> Result<(), Refusal> {
+        self.in_force()?.check(&self.governed()?.snapshot, read)
     }
 
     /// Judges the permit on the newest event and, where it stands, appends what is derived from that event; where
@@ -258,7 +274,8 @@ impl<'s> Case<'s> {
         }
         report.check(
             "policy",
-            self.governed()
+            self.check_in_force(&[])
+                .and_then(|()| self.governed())
                 .and_then(|governed| validity::is_under(&self.permit, governed.policy.hash())),
         );
         match &found {
@@ -274,7 +291,8 @@ impl<'s> Case<'s> {
         report.check(
             "expiry",
             self.governed().and_then(|governed| {
-                validity::is_in_force(&self.permit, at.tip.sequence, governed.sha())
+                let tip = self.in_force()?.tip_or(governed.commit);
+                validity::is_in_force(&self.permit, at.tip.sequence, tip)
             }),
         );
         if self.permit.decision == Effect::Warn {
@@ -343,6 +361,7 @@ impl<'s> Case<'s> {
         };
         let decided = decide(self.session, governed, &self.request, &place)
             .map_err(|undecided| undecided.refusal)?;
+        self.check_in_force(&decided.read)?;
         let commit = match &self.permit.expiry_condition {
             Expiry::ValidForCommit { commit_sha } => *commit_sha,
             Expiry::ValidForSequenceRange { .. } => governed.sha(),
@@ -364,7 +383,14 @@ impl<'s> Case<'s> {
             .field("checks", &report.checks)
             .field("permit_id", self.permit.permit_id)
             .field("actor", self.actor.as_deref().unwrap_or("unauthenticated"))
-            .field("freshness", if command == "use" { session.freshness() } else { "local" })
+            .field(
+                "freshness",
+                if command == "use" {
+                    session.freshness()
+                } else {
+                    "local"
+                },
+            )
             .text(text(&report));
         if let Ok(governed) = &self.governed {
             outcome.set("governed_commit", governed.sha());

@@ -38,6 +38,8 @@ pub enum Domain {
     ExecutionRequest,
     /// The opening of a stream, in place of a request.
     StreamGenesis,
+    /// What of a commit confers authority: its `GovernanceDigest`.
+    GovernanceDigest,
 }
 
 impl Domain {
@@ -57,6 +59,7 @@ impl Domain {
             Domain::ManifestEnvelope => "secure_execution_layer.manifest_envelope.v1",
             Domain::ExecutionRequest => "secure_execution_layer.execution_request.v1",
             Domain::StreamGenesis => "secure_execution_layer.stream_genesis.v1",
+            Domain::GovernanceDigest => "secure_execution_layer.governance_digest.v1",
         }
     }
 }
@@ -212,6 +215,8 @@ hash_types! {
     ManifestId = 32;
     /// `domain_hash(execution_request.v1, everything but request_id)`.
     ExecutionRequestId = 32;
+    /// `domain_hash(governance_digest.v1, {blobs: [{path, blob}, …]})`: what of a commit confers authority.
+    GovernanceDigest = 32;
     /// A plain SHA-256 of bytes.
     Digest = 32;
     /// The id of a Git commit: SHA-1.

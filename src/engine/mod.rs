@@ -28,6 +28,7 @@ pub mod digest;
 pub mod enforce;
 pub mod evaluate;
 pub mod execution_request;
+pub mod governance;
 pub mod hap;
 pub mod permit;
 pub mod policy;

@@ -174,7 +174,8 @@ impl Repository {
             if place.symlink_metadata().is_ok() {
                 continue;
             }
-            let moved = durable::create_folders(&folder).is_ok() && fs::rename(&path, &place).is_ok();
+            let moved =
+                durable::create_folders(&folder).is_ok() && fs::rename(&path, &place).is_ok();
             return if moved { place } else { path };
         }
         path
@@ -189,7 +190,9 @@ fn read_tip(path: &Path) -> Option<CommitId> {
     }
     let mut text = String::new();
     let file = File::open(path).ok()?;
-    let read = file.take(LENGTH.saturating_add(1)).read_to_string(&mut text);
+    let read = file
+        .take(LENGTH.saturating_add(1))
+        .read_to_string(&mut text);
     read.ok()?;
     text.strip_suffix('\n')?.parse().ok()
 }

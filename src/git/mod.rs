@@ -100,6 +100,14 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A folder that holds more than the caller takes.
+    #[error("below `{path}` there are more than {limit} files and folders")]
+    TooMany {
+        /// The path in the tree.
+        path: String,
+        /// The limit.
+        limit: u64,
+    },
     /// A lock file of a ref that stayed there for every try.
     #[error("lock file `{}` is in the way", path.display())]
     Locked {

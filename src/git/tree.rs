@@ -172,6 +172,42 @@ impl<'r> Snapshot<'r> {
         Ok(entries)
     }
 
+    /// Lists everything below a folder but folders, each by its whole path; empty where no folder is at the path.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] with more than `most` entries; [`Error::Missing`] and
+    /// [`Error::Corrupt`] for the trees.
+    pub fn below(&self, folder: &str, most: usize) -> Result<Vec<(Vec<u8>, Entry)>> {
+        let root = match self.entry(folder) {
+            Ok(Some(entry)) if entry.kind == EntryKind::Folder => entry.id,
+            Ok(_) | Err(Error::NotRegular { .. }) => return Ok(Vec::new()),
+            Err(other) => return Err(other),
+        };
+        let (mut found, mut seen) = (Vec::new(), 0_usize);
+        let mut folders = vec![(folder.as_bytes().to_vec(), root)];
+        while let Some((path, id)) = folders.pop() {
+            for entry in self.read_tree(id)?.iter() {
+                seen = seen.saturating_add(1);
+                if seen > most {
+                    let limit = u64::try_from(most).unwrap_or(u64::MAX);
+                    return Err(Error::TooMany {
+                        path: folder.to_owned(),
+                        limit,
+                    });
+                }
+                let place = [&path, b"/".as_slice(), &entry.name].concat();
+                match entry.kind {
+                    EntryKind::Folder => folders.push((place, entry.id)),
+                    EntryKind::File
+                    | EntryKind::Executable
+                    | EntryKind::Symlink
+                    | EntryKind::Submodule => found.push((place, entry.clone())),
+                }
+            }
+        }
+        Ok(found)
+    }
+
     pub(super) fn read_tree(&self, id: ObjectId) -> Result<Rc<[Entry]>> {
         if let Some(entries) = self.trees.borrow().get(&id) {
             return Ok(Rc::clone(entries));

@@ -43,3 +43,4 @@ mod tamper;
 mod vectors;
 mod verify;
 mod verify_chain;
+mod withdrawn;

@@ -138,7 +138,10 @@ impl World {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         let file = file.to_str().unwrap();
         self.git(at, &["config", "core.sshCommand", file]);
-        self.git(at, &["config", "remote.origin.url", "ssh://nowhere.invalid/x"]);
+        self.git(
+            at,
+            &["config", "remote.origin.url", "ssh://nowhere.invalid/x"],
+        );
     }
 
     fn hook(&self, script: &str) {
@@ -426,7 +429,10 @@ fn a_push_whose_answer_is_lost_is_found_at_the_next_try_once() {
     world.refused("two", &used, "ALREADY_USED");
     let other = world.issue("one", "read", "read");
     let found = world.ok("one", &used);
-    assert_eq!((&found["sequence"], &found["executable"]), (&2.into(), &true.into()));
+    assert_eq!(
+        (&found["sequence"], &found["executable"]),
+        (&2.into(), &true.into())
+    );
     world.refused("one", &used, "ALREADY_USED");
     // A permit that was issued without an answer is the one that comes out, not a second.
     let issue = ["issue", "--request", "requests/read.json"];

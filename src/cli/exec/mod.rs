@@ -182,6 +182,7 @@ fn prepare<'s>(session: &'s Session, args: &ExecArgs, permit: Permit) -> Result<
     session.decide()?;
     let (record, request) = name(session, args, &permit)?;
     let case = Case::new(session, permit, request, args.at.as_deref())?;
+    case.check_in_force(&record.as_ref().map_or_else(Vec::new, request::read_by))?;
     if let Some(refusal) = case.judge(case.stream.existing_tip()).refusal {
         return Err(refusal);
     }

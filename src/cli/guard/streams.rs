@@ -65,11 +65,17 @@ pub(super) fn judge_orphan(
     let name = &update.name;
     let Some(new) = update.new else {
         let what = format!("`{name}` must not be deleted");
-        return (Class::StreamDelete, Refusal::new(Code::StreamDelete, what).into());
+        return (
+            Class::StreamDelete,
+            Refusal::new(Code::StreamDelete, what).into(),
+        );
     };
     if update.old.is_some() {
         let what = format!("`{name}` must not be changed");
-        return (Class::StreamRewrite, Refusal::new(Code::StreamRewrite, what).into());
+        return (
+            Class::StreamRewrite,
+            Refusal::new(Code::StreamRewrite, what).into(),
+        );
     }
     let new = CommitId::new(*new.as_bytes());
     let checked = || -> Result<Finding, Refusal> {
@@ -83,7 +89,9 @@ pub(super) fn judge_orphan(
         let common = landed.map_or(Ok(None), |landed| stream.common(new, landed))?;
         let events = stream.verify_since(new, common)?;
         let events = i64::try_from(events).unwrap_or(i64::MAX);
-        Ok(Finding::allowed().with("events", events).with("stream_id", id.to_owned()))
+        Ok(Finding::allowed()
+            .with("events", events)
+            .with("stream_id", id.to_owned()))
     };
     (Class::StreamAppend, closed(checked()))
 }
@@ -165,7 +173,7 @@ fn derive_all(
     reference: &StreamRef<'_>,
     commits: &[CommitId],
 ) -> Result<Finding, Refusal> {
-    let mut replay = Replay::new(push.session, stream)?;
+    let mut replay = Replay::at_boundary(push.session, stream)?;
     let mut last = 0_u64;
     for &commit in commits {
         let found = read(reference, commit)?;
@@ -223,6 +231,7 @@ impl NewEvent<'_> {
 
     fn opened(&self) -> Result<(), Refusal> {
         let commit = self.governed_commit()?;
+        // An opening decides nothing, so that governance may have changed since.
         let governed = self.push.session.govern(&commit.to_string())?;
         self.is(&SealedEvent::open(
             &self.stream.id,

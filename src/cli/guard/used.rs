@@ -35,8 +35,9 @@ pub(super) fn used(new: &NewEvent<'_>) -> Result<(), Refusal> {
     )?;
     // The reason why the commit does not count comes before what the permit says of it.
     case.governed()?;
+    case.check_in_force(&[])?;
     if let Some(refusal) = case.judge(Ok(at.clone())).refusal {
-        if is_failure(&refusal) {
+        if is_failure(&refusal) || refusal.code == Code::GovernedStale {
             return Err(refusal);
         }
         let what = format!(

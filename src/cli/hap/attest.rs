@@ -56,7 +56,14 @@ fn issue(session: &Session, args: &AttestArgs) -> Result<Outcome, Refusal> {
             note(&format!("{}: {}", paint(WARN, "warning"), safe(&warning)));
         }
     }
-    let clearance = clear(&commits, args, &request, &bytes, &repo, &case, now)?;
+    let (clearance, findings) = clear(&commits, args, &request, &bytes, &repo, &case, now)?;
+    heed(&findings)?;
+    let tip = commits.at_tip()?;
+    if let Some(tip) = &tip {
+        let case = tip.case(&repo);
+        clear(tip, args, &request, &bytes, &repo, &case, now)
+            .map_err(|refusal| tip.of_tip(refusal))?;
+    }
     let secret = key::read(&args.sp_key_file)?;
     confirm(args, &request)?;
     let link = match &args.project {
@@ -65,9 +72,10 @@ fn issue(session: &Session, args: &AttestArgs) -> Result<Outcome, Refusal> {
     };
     let issued = clearance.issue(&secret, link.as_ref())?;
     let recorded = record(session, commits.head, &issued)?;
-    let trusted = commits
-        .trusted(&[])
-        .is_ok_and(|trusted| trusted.trusts(secret.public(), now.time));
+    let trusted = std::iter::once(&commits).chain(&tip).all(|commits| {
+        let trusted = commits.trusted(&[]);
+        trusted.is_ok_and(|trusted| trusted.trusts(secret.public(), now.time))
+    });
     Ok(now.show(show(&issued, &clearance, link, &recorded, trusted, args)))
 }
 
@@ -80,7 +88,7 @@ fn clear(
     repo: &str,
     case: &Result<Case, Refusal>,
     now: Now,
-) -> Result<Clearance, Refusal> {
+) -> Result<(Clearance, Vec<Finding>), Refusal> {
     let env = &args.action.env;
     let commitment = case.as_ref().map_err(Clone::clone).and_then(|case| {
         commits.check_profile_unchanged(&case.profile.id)?;
@@ -130,8 +138,7 @@ fn clear(
             None => refusal,
         }
     })?;
-    heed(&findings)?;
-    Ok(clearance)
+    Ok((clearance, findings))
 }
 
 fn identify(
@@ -240,7 +247,7 @@ fn show(
     }
     if !trusted {
         outcome.warnings.push(
-            "the base commit does not trust this provider's key: executors will refuse the attestation"
+            "the base commit, or the governed tip, does not trust this provider's key: executors will refuse the attestation"
                 .to_owned(),
         );
     }

@@ -6,17 +6,18 @@ use serde_json::{Value, json};
 
 use super::args::{AuthorizeArgs, FrameAuthorizeArgs};
 use super::clock::Now;
-use super::commits::{Commits, read_blob, trusted_keys};
+use super::commits::{Commits, Held, read_blob, trusted_keys};
 use crate::cli::outcome::Outcome;
 use crate::cli::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use crate::cli::session::Session;
 use crate::cli::{fault, files};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::hap::attestation::MAX_BLOB;
+use crate::engine::hap::attestation::{Attestation, MAX_BLOB};
 use crate::engine::hap::authorize::{Clock, Objection, Question, Verdict, authorize, frame_of};
 use crate::engine::hap::context::ExecutionContext;
 use crate::engine::hap::execution::ExecutionRequest;
 use crate::engine::hap::hash::HashText;
+use crate::engine::hap::owners;
 use crate::engine::hap::profile::Profile;
 
 /// The largest execution request, in bytes.
@@ -77,14 +78,69 @@ fn decide(
     }
     let frame = case.frame(&asked.env)?;
     computed.frame_hash = Some(frame.hash());
-    Ok(authorize(&Question {
+    let verdict = authorize(&Question {
         profile: &case.profile,
         frame: &frame,
         context_hash: computed.context_hash,
         trusted: &commits.trusted(&args.trust.sp_key)?,
         attestations: &asked.attestations,
         clock: Clock::At(now.time),
-    }))
+    });
+    match commits.at_tip()? {
+        Some(tip) if verdict.is_approved() => {
+            let withdrawn = of_tip(&commits, &tip, args, &asked, &repo, now)
+                .map_err(|refusal| tip.of_tip(refusal))?;
+            Ok(withdrawn.unwrap_or(verdict))
+        }
+        _ => Ok(verdict),
+    }
+}
+
+/// What the governed tip makes of an action that the base authorizes: nothing, or why it no longer is authorized.
+fn of_tip(
+    base: &Commits<'_>,
+    tip: &Commits<'_>,
+    args: &AuthorizeArgs,
+    asked: &Asked,
+    repo: &str,
+    now: Now,
+) -> Result<Option<Verdict>, Refusal> {
+    let case = tip.case(repo)?;
+    let frame = case.frame(&asked.env)?;
+    let (mut counted, mut withdrawn) = (asked.attestations.clone(), None);
+    if matches!(base.at_base(owners::PATH)?, Held::File(_)) {
+        let (owners, _) = tip.owners()?;
+        let required = case.required_domains()?;
+        counted.retain(|blob| {
+            let gone = Attestation::decode(blob).ok().and_then(|attestation| {
+                let resolved = &attestation.payload().resolved_domains;
+                let gone = resolved.iter().find(|resolved| {
+                    required.contains(&resolved.domain)
+                        && !owners.owns(&resolved.did, &resolved.domain)
+                });
+                gone.cloned()
+            });
+            let stays = gone.is_none();
+            withdrawn = withdrawn.take().or(gone);
+            stays
+        });
+    }
+    let verdict = authorize(&Question {
+        profile: &case.profile,
+        frame: &frame,
+        context_hash: Some(case.context.hash()),
+        trusted: &tip.trusted(&args.trust.sp_key)?,
+        attestations: &counted,
+        clock: Clock::At(now.time),
+    });
+    match withdrawn {
+        _ if verdict.is_approved() => Ok(None),
+        Some(gone) => Err(Refusal::new(
+            Code::ScopeInsufficient,
+            format!("`{}` no longer owns `{}`", gone.did, gone.domain),
+        )),
+        None => Ok(Some(verdict)),
+    }
 }
 
 /// What the caller asks, by options or as the request of section 8.1.

@@ -58,7 +58,9 @@ pub(super) struct Commits<'s> {
     pub(super) session: &'s Session,
     pub(super) base: CommitId,
     pub(super) head: CommitId,
-    base_tree: Snapshot<'s>,
+    /// Where what confers trust is read: the base, or the governed tip.
+    trusted_at: CommitId,
+    trust: Snapshot<'s>,
     head_tree: Snapshot<'s>,
 }
 
@@ -101,13 +103,38 @@ impl<'s> Commits<'s> {
             session,
             base,
             head,
-            base_tree: session.repository.snapshot(base)?,
+            trusted_at: base,
+            trust: session.repository.snapshot(base)?,
             head_tree: session.repository.snapshot(head)?,
         })
     }
 
+    /// The same action, with all that confers trust read from the governed tip; nothing where the base is the tip, or no
+    /// ref is governed. Who was removed since the base confers nothing.
+    pub(super) fn at_tip(&self) -> Result<Option<Self>, Refusal> {
+        let tip = self.session.governed_tip()?;
+        let Some(tip) = tip.filter(|tip| *tip != self.base) else {
+            return Ok(None);
+        };
+        let at_base = Self::at(self.session, self.base, self.head)?;
+        Ok(Some(Self {
+            trusted_at: tip,
+            trust: self.session.repository.snapshot(tip)?,
+            ..at_base
+        }))
+    }
+
+    /// Says of a refusal that it is the governed tip's, which the base does not outlive.
+    pub(super) fn of_tip(&self, refusal: Refusal) -> Refusal {
+        let tip = self.trusted_at;
+        Refusal {
+            message: format!("at the governed tip {tip}: {}", refusal.message),
+            ..refusal
+        }
+    }
+
     pub(super) fn at_base(&self, path: &str) -> Result<Held, Refusal> {
-        held(&self.base_tree, path)
+        held(&self.trust, path)
     }
 
     pub(super) fn at_head(&self, path: &str) -> Result<Held, Refusal> {
@@ -118,7 +145,7 @@ impl<'s> Commits<'s> {
     ///
     /// A history that is cut off is an error: absence in a shallow clone proves nothing.
     fn base_ever_had(&self, path: &str) -> Result<bool, Refusal> {
-        for commit in self.session.repository.first_parents(self.base) {
+        for commit in self.session.repository.first_parents(self.trusted_at) {
             match self.session.repository.snapshot(commit?)?.entry(path) {
                 Ok(None) => {}
                 Ok(Some(_)) | Err(git::Error::NotRegular { .. }) => return Ok(true),
@@ -222,7 +249,7 @@ impl<'s> Commits<'s> {
             base_may_adopt: self
                 .session
                 .governed_tip()?
-                .is_none_or(|tip| tip == self.base),
+                .is_none_or(|tip| tip == self.trusted_at),
         };
         sources.resolve()
     }

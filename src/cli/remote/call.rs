@@ -85,7 +85,9 @@ impl Unfinished {
     fn refusal(self, seconds: u64, error: &[u8]) -> Refusal {
         let what = match self {
             Self::Late => format!("`git` was ended after {seconds} seconds without an answer"),
-            Self::TooMuch => format!("`git` was ended: its answer has more than {MOST_OUTPUT} bytes"),
+            Self::TooMuch => {
+                format!("`git` was ended: its answer has more than {MOST_OUTPUT} bytes")
+            }
             Self::Lost(error) => format!("`git` could not be waited for: {error}"),
         };
         let refusal = Refusal::new(Code::GitError, what).next(

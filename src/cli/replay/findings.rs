@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::super::in_force::InForce;
 use super::super::outcome::Outcome;
 use super::super::parts::Find;
-use super::super::render::{BAD, DIM, GOOD, WARN, paint, safe};
+use super::super::render::{BAD, DIM, GOOD, paint, safe};
 use crate::engine::canonical;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
@@ -24,12 +25,13 @@ pub(super) struct Divergence {
     pub(super) differences: Vec<Difference>,
 }
 
-/// A permit that was issued under an older commit than the permit before it.
+/// A permit that was issued under an older commit than an earlier one, which governs otherwise.
 #[derive(Debug, Serialize)]
 struct Rollback {
     stream_id: String,
     sequence: u64,
     governed_commit: CommitSha,
+    /// The newest governed commit of the permits before it.
     previous: CommitSha,
 }
 
@@ -47,21 +49,20 @@ pub(super) struct Findings {
     pub(super) replayed: u64,
     diverged: u64,
     divergences: Vec<Divergence>,
+    went_back: u64,
     rollbacks: Vec<Rollback>,
-    newest: Option<Issuance>,
-    oldest: Option<Issuance>,
+    /// Each permit under another commit than the permit before it, and the last of the walk.
+    issuances: Vec<Issuance>,
 }
 
 impl Find for Findings {
     fn join(&mut self, mut earlier: Self) {
-        if let Some(newest) = earlier.newest {
-            self.note_issuance(newest);
-            self.oldest = earlier.oldest;
+        for issuance in earlier.issuances {
+            self.note_issuance(issuance);
         }
         self.replayed = self.replayed.saturating_add(earlier.replayed);
         self.diverged = self.diverged.saturating_add(earlier.diverged);
         self.divergences.append(&mut earlier.divergences);
-        self.rollbacks.append(&mut earlier.rollbacks);
         self.cut();
     }
 }
@@ -73,39 +74,51 @@ impl Findings {
         self.cut();
     }
 
-    /// Notes a permit that stands before those noted so far, and whether the one after it went back behind its commit.
+    /// Notes a permit that stands before those noted so far; of those in a row under one commit the first is kept.
     pub(super) fn note_issuance(&mut self, issuance: Issuance) {
-        if let Some(after) = self.oldest.filter(|after| after.place > issuance.place) {
-            self.rollbacks.push(Rollback {
-                stream_id: String::new(),
-                sequence: after.sequence,
-                governed_commit: after.commit,
-                previous: issuance.commit,
-            });
+        match self.issuances.last_mut() {
+            Some(after) if after.commit == issuance.commit => *after = issuance,
+            _ => self.issuances.push(issuance),
         }
-        self.newest = self.newest.or(Some(issuance));
-        self.oldest = Some(issuance);
-        self.cut();
     }
 
-    /// Keeps what is shown: the first of each in stream order, which are the last that were found.
+    /// Keeps what is shown: the first in stream order, which are the last that were found.
     fn cut(&mut self) {
-        let (divergences, rollbacks) = (self.divergences.len(), self.rollbacks.len());
+        let divergences = self.divergences.len();
         self.divergences.drain(..divergences.saturating_sub(SHOWN));
-        self.rollbacks.drain(..rollbacks.saturating_sub(SHOWN));
     }
 
     /// Adds what was found in a whole stream, in stream order.
-    pub(super) fn add(&mut self, stream_id: &str, stream: Self) {
+    pub(super) fn add(
+        &mut self,
+        in_force: &InForce<'_>,
+        stream_id: &str,
+        stream: Self,
+    ) -> Result<(), Refusal> {
         self.replayed = self.replayed.saturating_add(stream.replayed);
         self.diverged = self.diverged.saturating_add(stream.diverged);
         self.divergences
             .extend(stream.divergences.into_iter().rev());
-        let rollbacks = stream.rollbacks.into_iter().rev();
-        self.rollbacks.extend(rollbacks.map(|rollback| Rollback {
-            stream_id: stream_id.to_owned(),
-            ..rollback
-        }));
+        let mut newest: Option<Issuance> = None;
+        for issuance in stream.issuances.into_iter().rev() {
+            let Some(previous) = newest.filter(|newest| newest.place < issuance.place) else {
+                newest = Some(issuance);
+                continue;
+            };
+            if in_force.is_same_governance(issuance.commit, previous.commit)? {
+                continue;
+            }
+            self.went_back = self.went_back.saturating_add(1);
+            if self.rollbacks.len() < SHOWN {
+                self.rollbacks.push(Rollback {
+                    stream_id: stream_id.to_owned(),
+                    sequence: issuance.sequence,
+                    governed_commit: issuance.commit,
+                    previous: previous.commit,
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -115,16 +128,6 @@ pub(super) fn outcome(findings: Findings, broken: Option<Refusal>) -> Outcome {
         .field("replayed", findings.replayed)
         .field("diverged", findings.diverged)
         .text(text(&findings, broken.is_some()));
-    outcome.warnings = findings
-        .rollbacks
-        .iter()
-        .map(|rollback| {
-            format!(
-                "event {} was decided under {}, which is older than {} of the permit before it",
-                rollback.sequence, rollback.governed_commit, rollback.previous
-            )
-        })
-        .collect();
     let diverged = findings.divergences.first().map(|first| {
         Refusal::new(
             first.reason,
@@ -135,7 +138,17 @@ pub(super) fn outcome(findings: Findings, broken: Option<Refusal>) -> Outcome {
         )
         .detail("permit_id", first.permit_id.as_str())
     });
-    if let Some(refusal) = broken.or(diverged) {
+    let went_back = findings.rollbacks.first().map(|first| {
+        Refusal::new(
+            Code::GovernedStale,
+            format!(
+                "event {} of `{}` went back to {}, after an earlier permit under {}, which governs otherwise",
+                first.sequence, first.stream_id, first.governed_commit, first.previous
+            ),
+        )
+        .next("ask who issued it, and treat what it permitted as not governed")
+    });
+    if let Some(refusal) = broken.or(diverged).or(went_back) {
         outcome.refuse(refusal);
     }
     outcome
@@ -147,13 +160,24 @@ fn text(findings: &Findings, broken: bool) -> String {
     let word = match (findings.diverged, findings.rollbacks.is_empty()) {
         (0, _) if broken => paint(BAD, "incomplete"),
         (0, true) => paint(GOOD, "identical"),
-        (0, false) => paint(WARN, "identical, with rollbacks"),
+        (0, false) => paint(BAD, "identical, with rollbacks"),
         _ => paint(BAD, "diverged"),
     };
     let mut text = format!(
         "{word}: {} permits derived again, {} differ\n",
         findings.replayed, findings.diverged
     );
+    for rollback in &findings.rollbacks {
+        let what = format!(
+            "was decided under {}, older than {} of an earlier permit, which governs otherwise",
+            rollback.governed_commit, rollback.previous
+        );
+        text.push_str(&format!(
+            "event {} {}\n",
+            rollback.sequence,
+            paint(DIM, &what)
+        ));
+    }
     for divergence in &findings.divergences {
         text.push_str(&format!(
             "event {} {}\n",

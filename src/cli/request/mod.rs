@@ -43,6 +43,17 @@ pub(crate) fn load(governed: &Governed<'_>, id: &str) -> Result<ExecutionRequest
     })
 }
 
+/// The paths that a record rests on at a governed commit: its own, and those of the files that its proofs point to.
+pub(crate) fn read_by(record: &ExecutionRequest) -> Vec<String> {
+    let document = record.document();
+    let files = document.proof_pointers.iter();
+    let files = files.filter(|pointer| pointer.kind == "file");
+    let own = ExecutionRequest::path_of(record.id());
+    std::iter::once(own)
+        .chain(files.map(|pointer| pointer.reference.clone()))
+        .collect()
+}
+
 /// Reads the record at a path; its file is named after it.
 fn read(governed: &Governed<'_>, path: &str) -> Result<Option<ExecutionRequest>, Refusal> {
     let file = governed

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::decide::{Decided, Derived, Place, Prepared, Undecided, prepare};
 use super::super::outcome::Outcome;
 use super::super::render::{DIM, WARN, paint, safe};
-use super::super::session::{Governed, Session};
+use super::super::session::{Governed, Session, sha};
 use super::super::stream::{At, Stream};
 use super::args::{RequestListArgs, RequestShowArgs};
 use super::{load, paths, read};
@@ -71,7 +71,8 @@ impl<'s> Issued<'s> {
             })?;
             verifier.finish().map_err(|fault| stream.broken(&fault))?;
         }
-        let permits = projection.permits(governed.sha()).collect();
+        let tip = session.governed_tip()?.unwrap_or(governed.commit);
+        let permits = projection.permits(sha(tip)).collect();
         Ok(Self {
             stream,
             at,

@@ -55,7 +55,9 @@ impl Session {
         let (Some(name), Some(tip)) = (self.governed_ref(), self.judged.get()) else {
             return;
         };
-        if self.pushed.get().is_some() || (self.authority.is_some() && self.confirmed.get() != Some(tip)) {
+        if self.pushed.get().is_some()
+            || (self.authority.is_some() && self.confirmed.get() != Some(tip))
+        {
             return;
         }
         let _lock = self.repository.lock_memory();
@@ -67,7 +69,9 @@ impl Session {
             if newest == Some(tip) || !newest.is_none_or(forward) {
                 continue;
             }
-            let kept = self.repository.remember(place, Subject::Governed(name), tip);
+            let kept = self
+                .repository
+                .remember(place, Subject::Governed(name), tip);
             if let Err(error) = kept {
                 let what = format!("the tip of `{name}` could not be remembered: {error}");
                 render::note(&render::safe(&what));
@@ -132,7 +136,10 @@ impl Session {
         let lacking: Vec<&str> = names
             .iter()
             .copied()
-            .filter(|name| tips.get(*name).is_some_and(|tip| self.repository.read_commit(*tip).is_err()))
+            .filter(|name| {
+                tips.get(*name)
+                    .is_some_and(|tip| self.repository.read_commit(*tip).is_err())
+            })
             .collect();
         remote.fetch(&lacking)?;
         if let (Some(here), Some(there)) = (self.governed_ref(), &governed) {
@@ -154,7 +161,11 @@ impl Session {
         there: &str,
         tip: CommitId,
     ) -> Result<(), Refusal> {
-        if let Some(newest) = super::recall(&self.repository, Some(remote.name()), Subject::Governed(here)) {
+        if let Some(newest) = super::recall(
+            &self.repository,
+            Some(remote.name()),
+            Subject::Governed(here),
+        ) {
             self.check_forward(there, tip, newest)?;
         }
         let judged = self.judged.get();
@@ -166,14 +177,20 @@ impl Session {
         let stale = |what: &str| {
             Refusal::new(
                 Code::GovernedStale,
-                format!("the governed ref is at {tip} at `{}`, {what}", remote.name()),
+                format!(
+                    "the governed ref is at {tip} at `{}`, {what}",
+                    remote.name()
+                ),
             )
         };
         if judged.is_some() {
             return Err(stale("not where it was judged").next("run the command again"));
         }
         if !here.starts_with("refs/remotes/") {
-            let next = format!("git pull --ff-only {} {there}, or push what is here", remote.name());
+            let next = format!(
+                "git pull --ff-only {} {there}, or push what is here",
+                remote.name()
+            );
             return Err(stale("and elsewhere here").next(next));
         }
         if let Some(present) = present {

@@ -135,7 +135,9 @@ impl Stream<'_> {
             let Ok(derived) = derive(before.as_ref(), &mut sink) else {
                 continue;
             };
-            let Sink { storing, newest, .. } = sink;
+            let Sink {
+                storing, newest, ..
+            } = sink;
             let (Some(tip), Some(commit)) = (newest, storing.last()) else {
                 continue;
             };

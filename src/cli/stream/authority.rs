@@ -64,7 +64,11 @@ impl Stream<'_> {
     }
 
     /// Finds the newest event that two have in their past. Cost grows with what is after it.
-    pub(crate) fn common(&self, one: CommitId, other: CommitId) -> Result<Option<CommitId>, Refusal> {
+    pub(crate) fn common(
+        &self,
+        one: CommitId,
+        other: CommitId,
+    ) -> Result<Option<CommitId>, Refusal> {
         let read = |commit: CommitId| {
             let found = self.reference.read_event(commit);
             found
@@ -197,7 +201,11 @@ impl Stream<'_> {
             Pushed::Accepted => answered(),
             Pushed::Refused(refusal) => {
                 answered();
-                return if remote.tip(name)? == theirs { Err(refusal) } else { Ok(false) };
+                return if remote.tip(name)? == theirs {
+                    Err(refusal)
+                } else {
+                    Ok(false)
+                };
             }
             Pushed::Raced => {
                 answered();
@@ -226,7 +234,9 @@ impl Stream<'_> {
     /// Tells whether what the authority is at contains an event.
     fn holds(&self, remote: &Remote, tip: CommitId, event: CommitId) -> bool {
         (self.is_here(tip) || remote.fetch(&[self.reference.name()]).is_ok())
-            && self.common(tip, event).is_ok_and(|common| common == Some(event))
+            && self
+                .common(tip, event)
+                .is_ok_and(|common| common == Some(event))
     }
 
     /// Moves the local ref to an event that the authority took. What another process of this repository did to the

@@ -4,8 +4,8 @@
 //! new events verify; commands that read write none.
 
 use super::super::remote::Remote;
-use super::super::tail::ORPHANS;
 use super::super::render;
+use super::super::tail::ORPHANS;
 use super::{STREAMS, Stream, lost_stream};
 use crate::engine::code::{Code, Refusal};
 use crate::git::{CommitId, Recalled, Repository, Subject};
@@ -127,12 +127,7 @@ impl Stream<'_> {
 
     /// Remembers a tip that was accepted, here and, where one is named, at a remote that holds it. The events after
     /// `before` are this process's own; those up to it are verified.
-    pub(crate) fn remember(
-        &self,
-        remote: Option<&str>,
-        before: Option<CommitId>,
-        tip: CommitId,
-    ) {
+    pub(crate) fn remember(&self, remote: Option<&str>, before: Option<CommitId>, tip: CommitId) {
         let _lock = self.repository.lock_memory();
         let places = [remote, None];
         let count = if remote.is_some() { 2 } else { 1 };
@@ -162,7 +157,9 @@ impl Stream<'_> {
             (_, None) | (None, _) => (None, before),
             (Some(newest), Some(before)) if reaches(before, newest) => (Some(newest), Some(before)),
             (Some(newest), Some(_)) if reaches(tip, newest) => return true,
-            (Some(newest), Some(_)) if !self.is_kept_aside(newest).unwrap_or(false) => return false,
+            (Some(newest), Some(_)) if !self.is_kept_aside(newest).unwrap_or(false) => {
+                return false;
+            }
             (Some(_), Some(_)) => (None, before),
         };
         match (known, before) {
@@ -177,7 +174,10 @@ impl Stream<'_> {
         let _lock = self.repository.lock_memory();
         let seen = self.recalled(None);
         if seen.is_some_and(|seen| self.goes_back_to(old, seen).unwrap_or(false)) {
-            drop(self.repository.remember(None, Subject::Stream(&self.id), new));
+            drop(
+                self.repository
+                    .remember(None, Subject::Stream(&self.id), new),
+            );
         }
     }
 

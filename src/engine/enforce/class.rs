@@ -206,10 +206,7 @@ mod tests {
         assert_eq!(place("refs/permit/streams/a"), RefPlace::Stream("a"));
         assert_eq!(place("refs/permit/orphans/a"), RefPlace::Reserved);
         assert_eq!(place("refs/permit/orphans/a/b/c"), RefPlace::Reserved);
-        assert_eq!(
-            place("refs/permit/orphans/a/b"),
-            RefPlace::Orphan("a", "b")
-        );
+        assert_eq!(place("refs/permit/orphans/a/b"), RefPlace::Orphan("a", "b"));
         assert_eq!(place("refs/hap/x"), RefPlace::Hap);
         assert_eq!(place("refs/replace/1"), RefPlace::Replace);
         assert_eq!(place("refs/tags/v1"), RefPlace::Content);

@@ -3,8 +3,8 @@ use std::{fs, sync::Barrier, thread};
 
 use super::{
     super::{
-        CommitId, Error, EventBytes, EventCommit, EventFault, Recalled, Repository, StreamRef, Subject,
-        event_commit_bytes, event_commit_id,
+        CommitId, Error, EventBytes, EventCommit, EventFault, Recalled, Repository, StreamRef,
+        Subject, event_commit_bytes, event_commit_id,
     },
     Sandbox,
 };
@@ -436,7 +436,9 @@ fn a_repository_remembers_the_newest_tip_of_a_stream() {
     assert_eq!(repository.recall(None, main), Recalled::Nothing);
     repository.remember(None, main, one).unwrap();
     repository.remember(None, main, two).unwrap();
-    repository.remember(Some("ssh://x/y.git"), main, one).unwrap();
+    repository
+        .remember(Some("ssh://x/y.git"), main, one)
+        .unwrap();
     assert_eq!(repository.recall(None, main), Recalled::Newest(two));
     let there = repository.recall(Some("ssh://x/y.git"), main);
     assert_eq!(there, Recalled::Newest(one));
@@ -445,7 +447,10 @@ fn a_repository_remembers_the_newest_tip_of_a_stream() {
     assert_eq!(repository.recall(None, governed), Recalled::Nothing);
     for id in ["", ".", "..", "../main", "a/b", "/", ".hidden"] {
         repository.remember(None, Subject::Stream(id), one).unwrap();
-        assert_eq!(repository.recall(None, Subject::Stream(id)), Recalled::Nothing);
+        assert_eq!(
+            repository.recall(None, Subject::Stream(id)),
+            Recalled::Nothing
+        );
     }
     let kept = fs::read_dir(sandbox.git_path("permit/streams"))
         .unwrap()

@@ -643,3 +643,65 @@ fn an_attestation_of_another_environment_or_repository_does_not_authorize() {
     );
     assert_eq!(ask("owner/repo", "prod").1, 5);
 }
+
+/// Moves the governed ref past `main`, which stays the base that people name.
+fn advance(sandbox: &Sandbox, path: &str, text: &str) {
+    sandbox.git(&["switch", "-q", "-c", "trunk", "main"]);
+    sandbox.write(path, text);
+    sandbox.commit("later");
+    sandbox.git(&["config", "permit.governedRef", "refs/heads/trunk"]);
+    sandbox.git(&["switch", "-q", "change"]);
+}
+
+#[test]
+fn an_owner_who_was_removed_confers_nothing_at_an_older_base() {
+    let sandbox = declared();
+    assert_eq!(
+        sandbox.full("change", "alice", "engineering", &[]).exit,
+        0,
+        "an owner at the tip"
+    );
+    assert_eq!(sandbox.authorize("change", &["alice"], &[]).exit, 0);
+    advance(
+        &sandbox,
+        ".hap/owners.json",
+        r#"{"domains": {"engineering": ["did:github:mara"]}}"#,
+    );
+    assert_eq!(
+        sandbox.attest("change", "alice", &[]).reason(),
+        no("SCOPE_INSUFFICIENT", 3)
+    );
+    let answer = sandbox.authorize("change", &["alice"], &[]);
+    assert_eq!(answer.reason(), no("SCOPE_INSUFFICIENT", 3));
+    assert_eq!(answer.json()["approved"], false);
+}
+
+#[test]
+fn a_provider_or_a_key_that_was_removed_confers_nothing_at_an_older_base() {
+    for (path, attests) in [
+        ("governance/hap/service-providers.json", true),
+        ("governance/hap/allowed_signers", false),
+        ("governance/hap/registry.json", false),
+    ] {
+        let sandbox = declared();
+        assert_eq!(sandbox.full("change", "alice", "engineering", &[]).exit, 0);
+        advance(&sandbox, path, "");
+        assert_eq!(
+            sandbox.attest("change", "alice", &[]).exit == 0,
+            attests,
+            "{path}"
+        );
+        let answer = sandbox.authorize("change", &["alice"], &[]);
+        assert_eq!(answer.exit != 0, attests, "{path}: {answer:?}");
+    }
+}
+
+#[test]
+fn an_older_base_serves_where_only_content_came_after_it() {
+    let sandbox = declared();
+    advance(&sandbox, "src/other.rs", "content");
+    let answer = sandbox.full("change", "alice", "engineering", &[]);
+    assert_eq!(answer.exit, 0, "{answer:?}");
+    let answer = sandbox.authorize("change", &["alice"], &[]);
+    assert_eq!(answer.exit, 0, "{answer:?}");
+}

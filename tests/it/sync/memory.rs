@@ -20,7 +20,12 @@ fn attack_a_ref_moved_back_unuses_a_one_shot() {
     world.git("one", &["update-ref", STREAM, &issued]);
     for call in [
         &USE[..],
-        &["verify", "../build.permit", "--request", "requests/build.json"],
+        &[
+            "verify",
+            "../build.permit",
+            "--request",
+            "requests/build.json",
+        ],
         &["issue", "--request", "requests/read.json"],
         &["status"],
         &["log"],
@@ -34,7 +39,11 @@ fn attack_a_ref_moved_back_unuses_a_one_shot() {
     ] {
         let refused = world.refused("one", call, "STREAM_REWOUND");
         if call != ["sync"] {
-            assert_eq!(refused["next_step"], format!("git update-ref {STREAM} {used}"), "{call:?}");
+            assert_eq!(
+                refused["next_step"],
+                format!("git update-ref {STREAM} {used}"),
+                "{call:?}"
+            );
         }
     }
     // A linked work tree shares what was seen.
@@ -60,7 +69,10 @@ fn attack_an_authority_that_went_back_is_believed() {
     world.refused("one", &["sync"], "STREAM_REWOUND");
     // Another clone saw no more than that.
     world.ok("two", &["sync"]);
-    world.git("one", &["push", "-q", "origin", &format!("{used}:{STREAM}")]);
+    world.git(
+        "one",
+        &["push", "-q", "origin", &format!("{used}:{STREAM}")],
+    );
     world.git("one", &["update-ref", STREAM, &used]);
     world.refused("one", &USE, "ALREADY_USED");
     world.is_even();
@@ -75,10 +87,18 @@ fn what_was_seen_is_given_up_only_with_a_reason() {
     sandbox.git(&["update-ref", STREAM, &opened]);
     assert_eq!(sandbox.reason(&["status"]), "STREAM_REWOUND");
     assert_eq!(sandbox.run(&["stream", "forget", "main"]).exit, 2);
-    assert_eq!(sandbox.reason(&["stream", "forget", "main", "--reason", " "]), "INVALID_INPUT");
+    assert_eq!(
+        sandbox.reason(&["stream", "forget", "main", "--reason", " "]),
+        "INVALID_INPUT"
+    );
     let forgotten = sandbox.json(&["stream", "forget", "main", "--reason", "restored"]);
     assert_eq!(forgotten["forgotten"][0]["commit"], seen.as_str());
-    assert!(forgotten["gives_up"].as_str().unwrap().contains("used again"));
+    assert!(
+        forgotten["gives_up"]
+            .as_str()
+            .unwrap()
+            .contains("used again")
+    );
     assert_eq!(sandbox.reason(&["status"]), "OK");
     // Reading wrote nothing: only an append remembers again.
     assert!(!sandbox.path(".git/permit/streams/main").exists());
@@ -133,10 +153,18 @@ fn a_governed_ref_that_went_back_is_stale() {
     let new = sandbox.amend_policy("supervisor:acme", "supervisor:other");
     sandbox.issue("read");
     sandbox.git(&["update-ref", "refs/heads/main", &old]);
-    for call in [&["issue", "--request", "requests/read.json"][..], &["eval", "--request", "requests/read.json"], &["status"], &["replay"]] {
+    for call in [
+        &["issue", "--request", "requests/read.json"][..],
+        &["eval", "--request", "requests/read.json"],
+        &["status"],
+        &["replay"],
+    ] {
         let refused = sandbox.json(call);
         assert_eq!(refused["reason"], "GOVERNED_STALE", "{call:?}");
-        assert_eq!(refused["next_step"], format!("git update-ref refs/heads/main {new}"));
+        assert_eq!(
+            refused["next_step"],
+            format!("git update-ref refs/heads/main {new}")
+        );
     }
     sandbox.git(&["update-ref", "refs/heads/main", &new]);
     assert_eq!(sandbox.reason(&["status"]), "OK");
@@ -154,8 +182,14 @@ fn a_tail_that_was_kept_aside_is_not_missed() {
     world.git("two", &["config", "--unset", "permit.remote"]);
     let status = world.ok("two", &["status"]);
     let kept = &status["unaccepted"][0];
-    assert_eq!((&kept["events"], kept["used"].as_array().unwrap().len()), (&Value::from(2), 1));
-    assert_eq!(world.ok("two", &["replay"])["unaccepted"][0]["ref"], kept["ref"]);
+    assert_eq!(
+        (&kept["events"], kept["used"].as_array().unwrap().len()),
+        (&Value::from(2), 1)
+    );
+    assert_eq!(
+        world.ok("two", &["replay"])["unaccepted"][0]["ref"],
+        kept["ref"]
+    );
     world.issue("two", "read", "again");
 }
 
@@ -165,13 +199,31 @@ fn a_command_that_decides_asks_the_authority_first() {
     let fresh = world.ok("one", &["issue", "--request", "requests/read.json"]);
     assert_eq!(fresh["freshness"], "fetched");
     world.issue("one", "build", "build");
-    fs::rename(world.sandbox.aside("authority.git"), world.sandbox.aside("gone")).unwrap();
+    fs::rename(
+        world.sandbox.aside("authority.git"),
+        world.sandbox.aside("gone"),
+    )
+    .unwrap();
     world.refused("one", &USE, "GIT_ERROR");
-    world.refused("one", &["issue", "--request", "requests/read.json"], "GIT_ERROR");
-    let offline = world.ok("one", &["--offline", "issue", "--request", "requests/read.json"]);
-    assert_eq!((&offline["offline"], &offline["freshness"]), (&true.into(), &"local".into()));
+    world.refused(
+        "one",
+        &["issue", "--request", "requests/read.json"],
+        "GIT_ERROR",
+    );
+    let offline = world.ok(
+        "one",
+        &["--offline", "issue", "--request", "requests/read.json"],
+    );
+    assert_eq!(
+        (&offline["offline"], &offline["freshness"]),
+        (&true.into(), &"local".into())
+    );
     assert!(offline["warnings"].to_string().contains("offline"));
-    fs::rename(world.sandbox.aside("gone"), world.sandbox.aside("authority.git")).unwrap();
+    fs::rename(
+        world.sandbox.aside("gone"),
+        world.sandbox.aside("authority.git"),
+    )
+    .unwrap();
     // What was written offline is remembered nowhere, and goes its way with the next `sync`.
     let synced = world.ok("one", &["sync"]);
     assert_eq!(synced["streams"][0]["pushed"], 1);
@@ -193,10 +245,25 @@ fn a_write_goes_on_only_under_the_governed_tip_of_the_authority() {
     world.git("two", &["pull", "-q", "--ff-only", "origin", "main"]);
     world.ok("two", &issue);
     // A ref that follows the remote is brought forward with the same call.
-    world.git("two", &["config", "permit.governedRef", "refs/remotes/origin/main"]);
+    world.git(
+        "two",
+        &["config", "permit.governedRef", "refs/remotes/origin/main"],
+    );
     world.git("one", &["commit", "-q", "--allow-empty", "-m", "A third"]);
     world.git("one", &["push", "-q", "origin", "main"]);
-    world.ok("two", &["issue", "--request", "requests/read.json", "--at", "refs/remotes/origin/main"]);
+    world.ok(
+        "two",
+        &[
+            "issue",
+            "--request",
+            "requests/read.json",
+            "--at",
+            "refs/remotes/origin/main",
+        ],
+    );
     let there = world.git("authority.git", &["rev-parse", "main"]);
-    assert_eq!(world.git("two", &["rev-parse", "refs/remotes/origin/main"]), there);
+    assert_eq!(
+        world.git("two", &["rev-parse", "refs/remotes/origin/main"]),
+        there
+    );
 }

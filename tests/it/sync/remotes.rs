@@ -103,9 +103,20 @@ fn attack_a_pipe_in_place_of_a_loose_object_hangs() {
     std::fs::rename(&path, &kept).unwrap();
     let made = Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(made.success());
-    for call in [&["verify-chain"][..], &["log"], &["status"], CALLS[0], &["replay"]] {
+    for call in [
+        &["verify-chain"][..],
+        &["log"],
+        &["status"],
+        CALLS[0],
+        &["replay"],
+    ] {
         let (run, value) = world.run("one", call);
-        assert_eq!((run.exit, &value["reason"]), (1, &Value::from("GIT_ERROR")), "{call:?} {}", run.stdout);
+        assert_eq!(
+            (run.exit, &value["reason"]),
+            (1, &Value::from("GIT_ERROR")),
+            "{call:?} {}",
+            run.stdout
+        );
     }
     std::fs::rename(&kept, &path).unwrap();
     world.ok("one", CALLS[0]);

@@ -207,7 +207,8 @@ fn a_long_stream_that_lies_is_replayed_in_parts_as_in_one_walk() {
     let sandbox = Sandbox::long();
     let known = ids(&sandbox);
     sandbox.git(&["config", "permit.governedRef", "main"]);
-    let newer = sandbox.commit("The same policy");
+    sandbox.write("governance/surfaces.json", "{}");
+    let newer = sandbox.commit("The same policy, other governance");
     let mut events: Vec<_> = forge::commits(&sandbox, "main")
         .iter()
         .map(|bytes| forge::message(bytes).0)
