@@ -53,6 +53,12 @@ pub(crate) fn run(session: &Session, args: &EvalArgs) -> Result<Outcome, Refusal
         ),
         None => String::new(),
     };
+    if let Some(what) = subject.path_fault() {
+        text.push_str(&format!(
+            "{} the target has {what}: no rule that allows matches it, but an `exact` one; every rule that denies does\n",
+            paint(WARN, "path fault")
+        ));
+    }
     for rule in &matched {
         text.push_str(&format!(
             "match  {} {}\n",
@@ -83,6 +89,7 @@ pub(crate) fn run(session: &Session, args: &EvalArgs) -> Result<Outcome, Refusal
         .field("mapping", mapping)
         .field("matched", matched)
         .field("not_matched", unmatched)
+        .field("path_fault", subject.path_fault())
         .field("missing", missing.iter().map(named).collect::<Vec<_>>())
         .field("governed_commit", governed.sha())
         .text(text);

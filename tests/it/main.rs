@@ -30,6 +30,7 @@ mod help;
 mod issue;
 mod memory;
 mod output;
+mod policy;
 mod properties;
 mod races;
 mod readme;

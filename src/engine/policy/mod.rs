@@ -5,6 +5,8 @@
 
 mod egress;
 mod matcher;
+mod path;
+mod pattern;
 mod resolve;
 mod rule;
 mod secret;
@@ -238,8 +240,17 @@ words! {
     PausePendingLedger = "pause_pending_ledger";
 }
 
-impl Policy {
-    /// Reads a policy document.
+/// A policy document whose form and hash are known and whose patterns were not looked at yet: reading one costs no more
+/// than its bytes, so that who proposed it can be asked before anything is compiled.
+#[derive(Debug)]
+pub struct Draft {
+    document: Document,
+    hash: PolicyHash,
+    form: Option<Fault>,
+}
+
+impl Draft {
+    /// Reads a policy document, all but its regular expressions.
     ///
     /// # Errors
     /// `INVALID_POLICY` with the JSON path of the first fault.
@@ -258,6 +269,41 @@ impl Policy {
             hash,
             form,
         })
+    }
+
+    /// The hash that the policy will have.
+    #[must_use]
+    pub fn hash(&self) -> PolicyHash {
+        self.hash
+    }
+
+    /// Checks the regular expressions: all of a policy share one budget of time and memory.
+    ///
+    /// # Errors
+    /// `INVALID_POLICY` for a pattern that is none; `LIMIT_EXCEEDED` for one that is too large, or where all of them are.
+    pub fn compile(mut self) -> Result<Policy, Refusal> {
+        let mut patterns = Vec::new();
+        for (index, rule) in self.document.rules.iter_mut().enumerate() {
+            for (place, pattern) in rule.patterns() {
+                patterns.push((format!("$.rules[{index}].{place}.regex"), pattern));
+            }
+        }
+        pattern::check_all(patterns)?;
+        Ok(Policy {
+            document: self.document,
+            hash: self.hash,
+            form: self.form,
+        })
+    }
+}
+
+impl Policy {
+    /// Reads a policy document and checks its regular expressions.
+    ///
+    /// # Errors
+    /// As [`Draft::parse`] and [`Draft::compile`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        Draft::parse(bytes)?.compile()
     }
 
     /// Refuses a policy whose ids hold characters that nobody sees: a rule of form.

@@ -8,6 +8,8 @@ use super::super::request::{Kind, Request};
 use super::super::text::{text_fault, unseen_fault};
 use super::egress::{NormalUrl, UrlMatch};
 use super::matcher::Matcher;
+use super::path::path_fault;
+use super::pattern::Pattern;
 use super::secret::{SecretMatch, SecretTarget};
 
 /// The largest `priority` and `order_index`: 2^31 − 1.
@@ -160,6 +162,8 @@ enum Target<'a> {
     Plain,
     Url(NormalUrl),
     Secret(SecretTarget<'a>),
+    /// A path that names another place than it seems to; only an `exact` rule that allows matches it.
+    Path(&'static str),
     /// Not in the normal form of its kind: no rule that allows matches it, every rule that denies does.
     Abnormal,
 }
@@ -169,7 +173,9 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn new(request: &'a Request) -> Self {
         let target = match request.capability.kind {
-            Kind::Tool => Target::Plain,
+            // The targets of the shell are words, not paths.
+            Kind::Tool if request.capability.selector.starts_with("shell.") => Target::Plain,
+            Kind::Tool => path_fault(&request.target).map_or(Target::Plain, Target::Path),
             Kind::NetEgress => {
                 NormalUrl::parse(&request.target).map_or(Target::Abnormal, Target::Url)
             }
@@ -178,6 +184,15 @@ impl<'a> Subject<'a> {
             }
         };
         Self { request, target }
+    }
+
+    /// What makes the target a path fault; nothing where it is none (policy.md section 1).
+    #[must_use]
+    pub const fn path_fault(&self) -> Option<&'static str> {
+        match self.target {
+            Target::Path(what) => Some(what),
+            Target::Plain | Target::Url(_) | Target::Secret(_) | Target::Abnormal => None,
+        }
     }
 }
 
@@ -201,6 +216,8 @@ pub enum Mismatch {
     Secret,
     /// The target is not in its normal form, which no rule that allows can match.
     TargetNotNormal,
+    /// The target is a path that names another place than it seems to: only an `exact` rule that allows matches it.
+    PathFault,
 }
 
 impl Rule {
@@ -229,6 +246,14 @@ impl Rule {
         }
         if !own.operation.matches(&request.operation)? {
             return Ok(Some(Mismatch::Operation));
+        }
+        if let Target::Path(_) = subject.target {
+            let meant = match &own.target {
+                Some(Matcher::Exact(target)) => *target == request.target,
+                _ => false,
+            };
+            let faulty = self.effect.permits() && !meant;
+            return Ok(faulty.then_some(Mismatch::PathFault));
         }
         let way = request.operation.as_str();
         Ok(match (own, &subject.target) {
@@ -330,6 +355,27 @@ impl Rule {
         self.matches
             .check(self.effect.permits())
             .map_err(|fault| fault.within_member("match"))
+    }
+}
+
+impl Rule {
+    /// The patterns of this rule, each with its path below the rule.
+    pub(super) fn patterns(&mut self) -> Vec<(&'static str, &mut Pattern)> {
+        let own = &mut self.matches;
+        let key = own.secret.as_mut().map(|secret| &mut secret.key);
+        [
+            ("match.actor", Some(&mut own.actor)),
+            (
+                "match.capability.selector",
+                Some(&mut own.capability.selector),
+            ),
+            ("match.operation", Some(&mut own.operation)),
+            ("match.target", own.target.as_mut()),
+            ("match.secret.key", key),
+        ]
+        .into_iter()
+        .filter_map(|(place, matcher)| Some((place, matcher?.pattern()?)))
+        .collect()
     }
 }
 

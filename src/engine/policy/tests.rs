@@ -290,14 +290,104 @@ fn every_fault_is_refused_with_its_path() {
     ] {
         assert_eq!(fault(&policy), expected, "{policy}");
     }
-    let huge = plain(&rule(
+}
+
+#[test]
+fn a_pattern_is_bounded_and_all_patterns_share_one_budget() {
+    let regex =
+        |id: &str, pattern: &str| rule(id, "allow", 1, 1, &format!(r#"{{"regex":"{pattern}"}}"#));
+    let answer = |patterns: &[&str]| {
+        let rules: Vec<_> = patterns
+            .iter()
+            .enumerate()
+            .map(|(index, pattern)| regex(&format!("r{index}"), pattern))
+            .collect();
+        Policy::parse(plain(&rules.join(",")).as_bytes()).map_err(|refusal| refusal.code)
+    };
+    let long = format!("^{}$", "a".repeat(20_000));
+    let folded = format!("^(?:{})$", r"[\\w&&a]".repeat(1_200));
+    for pattern in [
+        "^(?:a{1000}){1000}{1000}$",
+        "^[a-z]{9999}[0-9]{9999}$",
+        "^\\w{1000}$",
+        &long,
+        &folded,
+    ] {
+        assert_eq!(
+            answer(&[pattern]).unwrap_err(),
+            Code::LimitExceeded,
+            "{pattern}"
+        );
+    }
+    for pattern in ["^[a-z]{4000}[0-9]{4000}$", "^\\w{20}$", "^(?i)[a-z]{500}$"] {
+        assert!(answer(&[pattern]).is_ok(), "{pattern}");
+    }
+    let heavy = vec!["^[a-z]{4000}[0-9]{4000}$"; 200];
+    assert_eq!(answer(&heavy).unwrap_err(), Code::LimitExceeded);
+}
+
+#[test]
+fn a_draft_is_read_without_a_look_at_its_patterns() {
+    let text = plain(&rule(
         "a",
         "allow",
         1,
         1,
         r#"{"regex":"^(?:a{1000}){1000}{1000}$"}"#,
     ));
-    assert!(fault(&huge).contains("size limit"), "{}", fault(&huge));
+    let draft = Draft::parse(text.as_bytes()).unwrap();
+    let same = plain(&rule(
+        "a",
+        "allow",
+        1,
+        1,
+        r#"{"regex":"^(?:a{1000}){1000}{1000}$"}"#,
+    ));
+    assert_eq!(draft.hash(), Draft::parse(same.as_bytes()).unwrap().hash());
+    assert_eq!(draft.compile().unwrap_err().code, Code::LimitExceeded);
+}
+
+#[test]
+fn a_path_fault_meets_every_rule_that_denies_and_only_an_exact_one_that_allows() {
+    let faulty = "workspace/src/../governance/x";
+    let matches = |effect: &str, target: &str, asked: &str| {
+        let policy = plain(&rule("a", effect, 1, 1, target));
+        decide(&policy, &request(Kind::Tool, "read", asked)) == "a"
+    };
+    for effect in ["allow", "warn"] {
+        for target in [
+            r#"{"any":true}"#,
+            r#"{"prefix":"workspace/"}"#,
+            r#"{"regex":"^workspace/.*$"}"#,
+        ] {
+            assert!(!matches(effect, target, faulty), "{effect} {target}");
+            assert!(
+                matches(effect, target, "workspace/a..b/..c"),
+                "{effect} {target}"
+            );
+        }
+        let exact = format!(r#"{{"exact":"{faulty}"}}"#);
+        assert!(matches(effect, &exact, faulty));
+        assert!(!matches(effect, &exact, "workspace/src/../governance/y"));
+    }
+    for effect in ["review", "block"] {
+        for target in [
+            r#"{"exact":"z"}"#,
+            r#"{"prefix":"other/"}"#,
+            r#"{"regex":"^z$"}"#,
+        ] {
+            assert!(matches(effect, target, faulty), "{effect} {target}");
+            assert!(!matches(effect, target, "workspace/x"), "{effect} {target}");
+        }
+    }
+    let other = plain(&rule("a", "block", 1, 1, r#"{"any":true}"#).replace(
+        r#""operation":{"any":true}"#,
+        r#""operation":{"exact":"write"}"#,
+    ));
+    assert_eq!(
+        decide(&other, &request(Kind::Tool, "read", faulty)),
+        "default"
+    );
 }
 
 #[test]

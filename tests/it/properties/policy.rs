@@ -21,7 +21,7 @@ fn near(kind: &'static str) -> impl Strategy<Value = &'static str> {
 }
 
 fn matchers() -> impl Strategy<Value = Value> {
-    let word = || pick(&["a", "ab", "abc", "b", "ba"]);
+    let word = || pick(&["a", "ab", "abc", "b", "ba", "a/%2e/b"]);
     let either = |(one, other)| json!({"regex": format!("^(?:{one}|{other})$")});
     prop_oneof![
         2 => word().prop_map(|word| json!({"exact": word})),
@@ -137,6 +137,7 @@ fn targets(kind: &'static str) -> impl Strategy<Value = String> {
         .prop_map(|(kind, word, host, path, provider)| match kind {
             "net_egress" => format!("{host}{path}"),
             "secret_use" => format!("{provider}:{word}"),
+            _ if path == "/a/%2e/b" => format!("{word}{path}"),
             _ => word.to_owned(),
         })
 }

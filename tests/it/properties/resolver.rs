@@ -120,8 +120,28 @@ fn applies(rule: &Value, request: &Value) -> bool {
             None => restricts,
             Some(secret) => operates && covers_secret(wanted, operation, target, secret),
         },
+        _ if path_fault(target) => {
+            operates && (restricts || wanted["target"].get("exact") == Some(&request["target"]))
+        }
         _ => operates && matches(&wanted["target"], target),
     }
+}
+
+/// A path that names another place than it seems to (policy.md section 1), as far as `policy.rs` generates such.
+fn path_fault(target: &str) -> bool {
+    let decoded = target.replace("%252e", ".").replace("%2e", ".");
+    let (first, rest) = decoded.split_once('/').unwrap_or((&decoded, ""));
+    let rest = match (first.ends_with(':'), rest.strip_prefix('/')) {
+        (true, Some(rest)) => rest,
+        _ => rest,
+    };
+    let faulty = |segment: &str| [".", ".."].contains(&segment);
+    let last = rest.split('/').count().saturating_sub(1);
+    faulty(first)
+        || rest
+            .split('/')
+            .enumerate()
+            .any(|(place, segment)| faulty(segment) || (segment.is_empty() && place < last))
 }
 
 /// A target that is a URL and in its normal form.

@@ -1,0 +1,4 @@
+//! Policy that one can write, test and read.
+
+mod limits;
+mod paths;
