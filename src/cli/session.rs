@@ -41,8 +41,6 @@ pub(crate) struct Session {
     judged: Cell<Option<CommitId>>,
     /// The governed tip that the authority holds, once it was asked.
     confirmed: Cell<Option<CommitId>>,
-    /// Where a push that is being judged leaves the governed ref.
-    pushed: Cell<Option<CommitId>>,
     role: Role,
     /// Policies that were parsed, by the id of their bytes.
     policies: RefCell<BTreeMap<ObjectId, Rc<Policy>>>,
@@ -58,7 +56,6 @@ pub(crate) struct Opener {
     role: Role,
     authority: Option<Remote>,
     offline: bool,
-    pushed: Option<CommitId>,
 }
 
 impl Opener {
@@ -76,7 +73,6 @@ impl Opener {
             fresh: RefCell::default(),
             judged: Cell::new(None),
             confirmed: Cell::new(None),
-            pushed: Cell::new(self.pushed),
         })
     }
 }
@@ -129,11 +125,13 @@ impl Session {
         Self::of(Repository::open(&start, git_dir.as_deref())?, global)
     }
 
-    /// Opens the repository while Git receives a push, with the objects of the quarantine that Git names.
+    /// Opens the repository while Git receives a push, with the objects of the quarantine that Git names; each ref is read
+    /// once, so that the whole push is judged by one state.
     pub(crate) fn receive(global: &Global) -> Result<Self, Refusal> {
         let (start, git_dir) = place(global);
         let Some(quarantine) = env::var_os("GIT_QUARANTINE_PATH").map(PathBuf::from) else {
-            return Self::of(Repository::open(&start, git_dir.as_deref())?, global);
+            let repository = Repository::open(&start, git_dir.as_deref())?;
+            return Self::of(repository.holding_refs(), global);
         };
         let alternates = env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES").unwrap_or_default();
         let alternates: Vec<PathBuf> = env::split_paths(&alternates)
@@ -141,7 +139,7 @@ impl Session {
             .collect();
         let repository =
             Repository::open_quarantined(&start, git_dir.as_deref(), &quarantine, &alternates)?;
-        Self::of(repository, global)
+        Self::of(repository.holding_refs(), global)
     }
 
     fn of(repository: Repository, global: &Global) -> Result<Self, Refusal> {
@@ -165,7 +163,6 @@ impl Session {
             confirmed: Cell::new(None),
             format: global.format,
             trust,
-            pushed: Cell::new(None),
             role,
             policies: RefCell::default(),
             ledger: Memory::default(),
@@ -181,7 +178,6 @@ impl Session {
             role: self.role,
             authority: self.authority.clone(),
             offline: self.offline,
-            pushed: self.pushed.get(),
         }
     }
 
@@ -198,7 +194,7 @@ impl Session {
         let Some(name) = &self.trust.governed_ref else {
             return Ok(None);
         };
-        if let Some(tip) = self.pushed.get().or_else(|| self.judged.get()) {
+        if let Some(tip) = self.judged.get() {
             return Ok(Some(tip));
         }
         // Memory first: what is remembered by now is in the ref that is read after it.
@@ -223,11 +219,6 @@ impl Session {
     /// `COMMIT_NOT_GOVERNED` where the ref does not exist.
     pub(crate) fn governed_history(&self) -> Result<Option<History>, Refusal> {
         Ok(self.governed_tip()?.map(History::new))
-    }
-
-    /// Takes the governed ref to be where a push that is being judged leaves it.
-    pub(crate) fn push_governed(&self, tip: CommitId) {
-        self.pushed.set(Some(tip));
     }
 
     /// Refuses what the repository's role does not cover.

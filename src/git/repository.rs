@@ -1,7 +1,7 @@
 //! Opens a repository, resolves revisions, and reads refs, configuration and commits.
 use std::{
-    cell::OnceCell,
-    collections::BTreeSet,
+    cell::{OnceCell, RefCell},
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::Once,
@@ -21,6 +21,8 @@ pub struct Repository {
     /// Where objects are read from beside the repository's own folder and its alternates.
     quarantine: Vec<PathBuf>,
     loose: OnceCell<LooseFolders>,
+    /// The refs that were read and their values, where each is read once only.
+    held: Option<RefCell<BTreeMap<String, Option<CommitId>>>>,
 }
 
 impl Repository {
@@ -53,6 +55,7 @@ impl Repository {
             inner,
             quarantine: Vec::new(),
             loose: OnceCell::new(),
+            held: None,
         })
     }
 
@@ -130,6 +133,15 @@ impl Repository {
             .open_level(ConfigLevel::Local)
             .and_then(|config| config.get_string(key));
         absent_as_none(found).map_err(Error::from)
+    }
+
+    /// Writes a value into the repository's own configuration.
+    ///
+    /// # Errors
+    /// [`Error::Git`] where the file cannot be written.
+    pub fn set_config_string(&self, key: &str, value: &str) -> Result<()> {
+        let mut config = self.inner.config()?.open_level(ConfigLevel::Local)?;
+        Ok(config.set_str(key, value)?)
     }
 
     /// Finds the commit that a revision names: an id, a ref, a tag, and `~N`, `^N`, `^{}`, `^{commit}` after it.
@@ -245,6 +257,34 @@ impl Repository {
     /// # Errors
     /// [`Error::Corrupt`] where the ref is symbolic or cannot be read.
     pub fn ref_target(&self, name: &str) -> Result<Option<CommitId>> {
+        let Some(held) = &self.held else {
+            return self.read_ref(name);
+        };
+        if let Some(value) = held.borrow().get(name) {
+            return Ok(*value);
+        }
+        let value = self.read_ref(name)?;
+        held.borrow_mut().insert(name.to_owned(), value);
+        Ok(value)
+    }
+
+    /// Reads each ref once from now on: whoever asks again gets the same value, whatever other writers do meanwhile.
+    #[must_use]
+    pub fn holding_refs(mut self) -> Self {
+        self.held = Some(RefCell::default());
+        self
+    }
+
+    /// The refs that were read since [`Repository::holding_refs`], with their values; nothing for a ref that is not there.
+    #[must_use]
+    pub fn held_refs(&self) -> BTreeMap<String, Option<CommitId>> {
+        self.held
+            .as_ref()
+            .map(|held| held.borrow().clone())
+            .unwrap_or_default()
+    }
+
+    fn read_ref(&self, name: &str) -> Result<Option<CommitId>> {
         let found = absent_as_none(self.inner.find_reference(name));
         let Some(reference) = found.map_err(|error| Error::corrupt(&name, error.message()))? else {
             return Ok(None);

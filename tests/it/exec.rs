@@ -112,7 +112,7 @@ fn the_claim_stands_before_the_run_and_the_result_after_it() {
         "{run:?}"
     );
     // What was recorded goes through the receive boundary.
-    world.pushed("a", &["main", STREAM]);
+    world.adopt("a");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn another_program_or_arguments_are_refused_before_the_claim() {
             .iter()
             .any(|(kind, payload)| kind == "permit.used" && payload["permit_id"] == permit)
     );
-    world.pushed("a", &["main", STREAM]);
+    world.adopt("a");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn the_mode_is_the_only_switch() {
     );
     let run = exec(&world, "enforce", &[&permit, "--request", &request]);
     assert_eq!((run.exit, run.stdout.as_str()), (0, "ran\n"), "{run:?}");
-    world.pushed("a", &["main", STREAM]);
+    world.adopt("a");
     let report = world.ok("a", &["guard", "report"]);
     let sums = report["sums"].as_array().unwrap();
     assert!(
@@ -218,7 +218,7 @@ fn a_warning_is_recorded_as_such() {
         0
     );
     assert_eq!(events(&world).pop().unwrap().0, "tool.exec.warned");
-    world.pushed("a", &["main", STREAM]);
+    world.adopt("a");
 }
 
 #[cfg(unix)]
@@ -259,7 +259,7 @@ fn of_many_concurrent_runs_of_a_one_shot_permit_exactly_one_happens() {
     exits.sort_unstable();
     assert_eq!(exits, [0, 106, 106, 106, 106, 106, 106, 106]);
     assert_eq!(fs::read_to_string(world.path("a/ran")).unwrap(), "x\n");
-    world.pushed("a", &["main", STREAM]);
+    world.adopt("a");
 }
 
 #[test]

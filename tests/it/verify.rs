@@ -132,7 +132,8 @@ fn a_permit_for_one_commit_ends_with_it() {
     assert_snapshot!("another_commit", sandbox.text_of("verify", "write"));
     assert_eq!(
         sandbox.judged("verify", "write", &["--at", "HEAD~1"])["reason"],
-        "OK"
+        "COMMIT_MISMATCH",
+        "the tip judges it, whatever `--at`"
     );
     assert_eq!(sandbox.verdict_on("read"), "OK");
 }
@@ -147,7 +148,8 @@ fn another_policy_ends_every_permit() {
     assert_snapshot!("another_policy", sandbox.text_of("verify", "read"));
     assert_eq!(
         sandbox.judged("verify", "read", &["--at", "HEAD~1"])["reason"],
-        "OK"
+        "GOVERNED_STALE",
+        "what was withdrawn is not used again"
     );
 }
 

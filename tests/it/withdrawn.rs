@@ -124,24 +124,22 @@ fn a_permit_for_one_commit_is_judged_by_the_tip_whatever_at() {
 fn exec_at_old_under_a_withdrawn_policy() {
     let world = World::new();
     world.git("a", &["config", "permit.governedRef", "refs/heads/main"]);
-    let request = world.request("run", &json!({"argv": ["true"]}));
+    let request = world.request("run.often", &json!({"argv": ["true"]}));
     let permit = world.issue("a", &request);
-    world.write("a", "README", "content");
-    world.commit("a", "Content");
-    world.write("a", POLICY, policy("2").to_string());
-    world.commit("a", "Another policy");
     let exec = |rev: &str| {
         let mut command = world.command(env!("CARGO_BIN_EXE_permit"), "a");
         command.args(["exec", &permit, "--request", &request, "--at", rev]);
         command.env("ENFORCEMENT_MODE", "enforce");
         Run::of(&command.output().unwrap())
     };
+    world.write("a", "README", "content");
+    world.commit("a", "Content");
+    assert_eq!(exec("HEAD~1").exit, 0, "content alone makes nothing stale");
+    world.write("a", POLICY, policy("2").to_string());
+    world.commit("a", "Another policy");
     let run = exec("HEAD~1");
     assert_eq!(run.exit, 106, "{run:?}");
     assert!(run.stderr.contains("GOVERNED_STALE"), "{run:?}");
-    // The same call where nothing was withdrawn: content alone makes nothing stale.
-    world.git("a", &["reset", "-q", "--hard", "HEAD~1"]);
-    assert_eq!(exec("HEAD~1").exit, 0);
 }
 
 #[test]
@@ -158,8 +156,10 @@ fn a_stream_that_goes_back_to_another_governance_is_found_by_replay() {
     sandbox.git(&["config", "--unset", "permit.governedRef"]);
     sandbox.git(&["switch", "-q", "--detach", &old]);
     assert_eq!(fs::read_to_string(sandbox.path(POLICY)).unwrap(), text);
-    sandbox.issue("read");
-    sandbox.issue("read");
+    for _ in 0..2 {
+        let run = sandbox.run(&[&ISSUE[..], &["--ungoverned"]].concat());
+        assert_eq!(run.exit, 0, "{}", run.stderr);
+    }
     sandbox.git(&["switch", "-q", "main"]);
     sandbox.git(&["config", "permit.governedRef", "refs/heads/main"]);
     let run = sandbox.run(&["replay", "--format", "json"]);
@@ -194,7 +194,8 @@ fn a_permit_under_a_withdrawn_policy_is_stale_at_the_boundary() {
     world.write("a", POLICY, policy("2").to_string());
     world.commit("a", "Another policy");
     world.review_change("a");
-    let issue = ["issue", "--request", &request];
+    world.git("a", &["config", "--unset", "permit.governedRef"]);
+    let issue = ["issue", "--ungoverned", "--request", &request];
     world.ok("a", &at(&issue, "origin/main"));
     world.pushed("a", &["main"]);
     world.denied("a", &["refs/permit/streams/main"], "GOVERNED_STALE");
@@ -209,7 +210,8 @@ fn a_use_under_a_withdrawn_policy_is_stale_at_the_boundary() {
     world.write("a", POLICY, policy("2").to_string());
     world.commit("a", "Another policy");
     world.review_change("a");
-    let used = ["use", &permit, "--request", &request];
+    world.git("a", &["config", "--unset", "permit.governedRef"]);
+    let used = ["use", "--ungoverned", &permit, "--request", &request];
     world.ok("a", &at(&used, "origin/main"));
     world.pushed("a", &["main"]);
     world.denied("a", &["refs/permit/streams/main"], "GOVERNED_STALE");

@@ -12,6 +12,8 @@ pub(crate) enum GuardVerb {
     Check(CheckArgs),
     /// Print the request that a review of each governance change in a range decides about
     Plan(RangeArgs),
+    /// Name the one commit that may bring in the first governance; prints its policy and people
+    Adopt(AdoptArgs),
     /// Write the `pre-receive` hook; never overwrites another one
     Install,
     /// Show which boundaries are attached, and in which mode
@@ -25,6 +27,13 @@ pub(crate) struct ModeArg {
     /// `off`, `shadow` or `enforce`; the same as `ENFORCEMENT_MODE`
     #[arg(long, value_name = "MODE")]
     pub(crate) mode: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdoptArgs {
+    /// The commit, whose objects have to be here
+    #[arg(value_name = "COMMIT")]
+    pub(crate) commit: String,
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +64,7 @@ impl GuardVerb {
             GuardVerb::Receive(_) => "guard.receive",
             GuardVerb::Check(_) => "guard.check",
             GuardVerb::Plan(_) => "guard.plan",
+            GuardVerb::Adopt(_) => "guard.adopt",
             GuardVerb::Install => "guard.install",
             GuardVerb::Status(_) => "guard.status",
             GuardVerb::Report => "guard.report",

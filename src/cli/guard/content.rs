@@ -1,16 +1,15 @@
 //! `content.change`: always allowed, unless `enforcement.json` demands a permit.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::push::{Push, Update};
+use super::push::{Judged, Push, Update};
 use crate::cli::session::sha;
 use crate::cli::stream::{At, STREAMS, Stream};
 use crate::cli::verify::Case;
 use crate::engine::canonical::Value;
 use crate::engine::chain::{Event, EventType};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::{Class, Finding, Intent, content_request};
+use crate::engine::enforce::{Class, Finding, content_request};
 use crate::engine::evaluate::{Decision, evaluate};
 use crate::engine::permit::Permit;
 use crate::engine::policy::GrantTerms;
@@ -18,17 +17,24 @@ use crate::engine::request::Request;
 use crate::git::{self, CommitId, ObjectId};
 
 /// Judges a ref that is no governed state.
-pub(super) fn judge(push: &Push<'_>, update: &Update) -> (Intent, Finding) {
+pub(super) fn judge(push: &Push<'_>, update: &Update) -> Judged {
     let paths = match paths(push, update) {
         Ok(paths) => paths,
         Err(refusal) => {
-            let intent = push.intent(Class::ContentChange, update, Vec::new());
-            return (intent, refusal.into());
+            return Judged {
+                intent: push.intent(Class::ContentChange, update, Vec::new()),
+                finding: refusal.into(),
+                permits: Vec::new(),
+            };
         }
     };
     let touched = update.new.is_some().then_some(paths.as_slice());
-    let finding = demanded(push, update, touched);
-    (push.intent(Class::ContentChange, update, paths), finding)
+    let (finding, permits) = demanded(push, update, touched);
+    Judged {
+        intent: push.intent(Class::ContentChange, update, paths),
+        finding,
+        permits,
+    }
 }
 
 /// What a ref touches: its difference from its old commit, or, where it is new, from the governed ref's tip.
@@ -52,25 +58,31 @@ fn paths(push: &Push<'_>, update: &Update) -> Result<Vec<Vec<u8>>, Refusal> {
     Ok(push.session.repository.changed_paths_since(old, new)?)
 }
 
-/// Looks for the permits that `enforcement.json` demands for the paths; a deletion touches every path.
-pub(super) fn demanded(push: &Push<'_>, update: &Update, paths: Option<&[Vec<u8>]>) -> Finding {
+/// Looks for the permits that `enforcement.json` demands for the paths, and names them; a deletion touches every path.
+pub(super) fn demanded(
+    push: &Push<'_>,
+    update: &Update,
+    paths: Option<&[Vec<u8>]>,
+) -> (Finding, Vec<String>) {
     let attached = match &push.enforcement {
-        Ok(None) => return Finding::allowed(),
+        Ok(None) => return (Finding::allowed(), Vec::new()),
         Ok(Some(attached)) => attached,
-        Err(refusal) => return refusal.clone().into(),
+        Err(refusal) => return (refusal.clone().into(), Vec::new()),
     };
-    let mut finding = Finding::allowed();
+    let (mut finding, mut permits) = (Finding::allowed(), Vec::new());
     for stream in attached.demands(&update.name, paths) {
         match permit(push, update, stream) {
             Ok(permit) => {
+                let id = permit.permit_id.to_string();
                 finding = finding
                     .with("stream", stream.to_owned())
-                    .with("permit_id", permit.permit_id.to_string());
+                    .with("permit_id", id.clone());
+                permits.push(id);
             }
-            Err(refusal) => return refusal.into(),
+            Err(refusal) => return (refusal.into(), Vec::new()),
         }
     }
-    finding
+    (finding, permits)
 }
 
 /// Finds a usable permit for exactly this update on a stream.
@@ -83,10 +95,22 @@ fn permit(push: &Push<'_>, update: &Update, stream: &str) -> Result<Permit, Refu
             .detail("request_fingerprint", request.fingerprint().to_string())
     };
     let stream = Stream::new(push.session, stream)?;
+    let reference = format!("{STREAMS}{}", stream.id);
+    let required = |what: String| {
+        let refusal = required(what);
+        if push.touches(&reference) {
+            // Git may land this update and not that one, so that a permit in it is none yet.
+            refusal.next(format!("push {reference} first, then this update again"))
+        } else {
+            refusal
+        }
+    };
     let tip = push
-        .pushed_tip(&format!("{STREAMS}{}", stream.id))?
+        .session
+        .repository
+        .ref_target(&reference)?
         .ok_or_else(|| required(format!("the stream `{}` does not exist", stream.id)))?;
-    let mut reach = reach(push, &request)?;
+    let reach = reach(push, &request)?;
     let tip = stream.read_at(tip)?;
     let mut found = Err(required(format!(
         "no usable permit on `{}` covers this push",
@@ -95,7 +119,7 @@ fn permit(push: &Push<'_>, update: &Update, stream: &str) -> Result<Permit, Refu
     let wanted = request.fingerprint().to_string();
     let verifier = stream.walk(tip.commit, None, |event, _| {
         let age = tip.tip.sequence.saturating_sub(event.sequence);
-        if reach.ends_at(push, event, age)? {
+        if reach.ends_at(push, event, age) {
             return Ok(ControlFlow::Break(()));
         }
         if event.kind() != Some(EventType::PermitIssued) || event.request_fingerprint != wanted {
@@ -132,36 +156,28 @@ fn permit(push: &Push<'_>, update: &Update, stream: &str) -> Result<Permit, Refu
 }
 
 /// How far back a permit can lie and still be in force, so that looking for one costs no more.
+#[derive(Clone, Copy)]
 enum Reach {
     /// As many events behind the tip.
     Span(u64),
     /// Back to the first permit that was issued under an older commit than the base, to which alone it can be bound. A
     /// permit that somebody issued under an older commit after one for the base hides that one: it has to be issued anew.
-    Base(Option<BTreeSet<CommitId>>),
+    Base,
 }
 
 impl Reach {
     /// Whether no permit in force can stand at or before an event.
-    fn ends_at(&mut self, push: &Push<'_>, event: &Event<'_>, age: u64) -> Result<bool, Refusal> {
-        let newer = match self {
-            Self::Span(span) => return Ok(age > *span),
-            Self::Base(newer) => newer,
-        };
-        if event.kind() != Some(EventType::PermitIssued) {
-            return Ok(false);
+    fn ends_at(self, push: &Push<'_>, event: &Event<'_>, age: u64) -> bool {
+        match self {
+            Self::Span(span) => age > span,
+            Self::Base => {
+                let named = event.payload_text("governed_commit");
+                let commit = named.and_then(|text| text.parse::<CommitId>().ok());
+                event.kind() == Some(EventType::PermitIssued)
+                    && commit.is_some()
+                    && commit != push.base
+            }
         }
-        let named = event.payload_text("governed_commit");
-        let Some(commit) = named.and_then(|text| text.parse::<CommitId>().ok()) else {
-            return Ok(false);
-        };
-        if Some(commit) == push.base {
-            return Ok(false);
-        }
-        let newer = match newer {
-            Some(newer) => newer,
-            None => newer.insert(push.new_commits()?),
-        };
-        Ok(!newer.contains(&commit))
     }
 }
 
@@ -170,7 +186,7 @@ fn reach(push: &Push<'_>, request: &Request) -> Result<Reach, Refusal> {
     let governed = match &push.state {
         Some(Ok(governed)) => governed,
         Some(Err(refusal)) => return Err(refusal.clone()),
-        None => return Ok(Reach::Base(None)),
+        None => return Ok(Reach::Base),
     };
     let terms = match evaluate(request, &governed.policy)? {
         Decision::Granted(grant) => grant.terms(),
@@ -180,7 +196,7 @@ fn reach(push: &Push<'_>, request: &Request) -> Result<Reach, Refusal> {
         GrantTerms::OneShot { sequence_span } | GrantTerms::Bounded { sequence_span } => {
             Reach::Span(sequence_span)
         }
-        GrantTerms::Commit => Reach::Base(None),
+        GrantTerms::Commit => Reach::Base,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 
+use super::adopt;
 use super::governed::{Path, Step, utf8};
 use super::push::{Push, enforcement};
 use super::spent::{self, Asked};
@@ -25,7 +26,7 @@ use crate::engine::rules::Rules;
 use crate::git::{Blob, CommitId, Entry, EntryKind, Snapshot};
 
 /// The folder that first adoption brings in.
-const GOVERNANCE: &str = "governance";
+pub(super) const GOVERNANCE: &str = "governance";
 
 /// A push of the governed ref before the state that judges it.
 pub(super) struct Judge<'p, 's> {
@@ -96,7 +97,7 @@ impl<'p, 's> Judge<'p, 's> {
             ));
         }
         if adopting {
-            return Ok(Finding::allowed().with("first_adoption", self.push.governed.clone()));
+            return self.adopts(step);
         }
         let state = self.state(step).map_err(|refusal| {
             unreviewed("the old tip has no policy that could say who reviews this")
@@ -152,6 +153,34 @@ impl<'p, 's> Judge<'p, 's> {
             }
         }
         Err(refused)
+    }
+
+    /// First adoption is for the commit that the server's owner named after seeing its policy and people, and for what
+    /// that commit stands on.
+    fn adopts(&self, step: &Step<'_>) -> Result<Finding, Refusal> {
+        let named = adopt::named(self.push.session)?;
+        let refused = |what: &str| {
+            let next = format!("permit guard adopt {}", step.commit);
+            Refusal::new(Code::GovernanceUnreviewed, what.to_owned()).next(format!(
+                "{next}, on the server, by its owner, after reading what it prints"
+            ))
+        };
+        let Some(named) = named else {
+            return Err(refused(
+                "no commit was named for the first adoption of governance",
+            ));
+        };
+        let mut ahead = self.steps.iter().skip_while(|at| at.commit != step.commit);
+        // The line that makes the governed ref makes it as exactly that commit.
+        let lands =
+            self.push.base.is_some() || self.steps.last().is_some_and(|last| last.commit == named);
+        if lands && ahead.any(|at| at.commit == named) {
+            return Ok(Finding::allowed().with("first_adoption", named.to_string()));
+        }
+        Err(
+            refused("the first adoption of governance was agreed for another commit")
+                .detail("permit.adopt", named.to_string()),
+        )
     }
 
     /// Takes one use of a review for a change.
@@ -302,7 +331,8 @@ impl<'p, 's> Judge<'p, 's> {
     }
 
     fn tip_of(&self, stream: &Stream<'_>) -> Result<Option<CommitId>, Refusal> {
-        self.push.pushed_tip(&format!("{STREAMS}{}", stream.id))
+        let name = format!("{STREAMS}{}", stream.id);
+        Ok(self.push.session.repository.ref_target(&name)?)
     }
 
     /// The governance change of this push that a review decides about, with its request.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::push::{Push, Update};
+use super::push::{Judged, Push, Update};
 use super::{closed, content, coverage, reviews};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::{Change, Class, Finding, Intent, class_of};
+use crate::engine::enforce::{Change, Class, Finding, class_of};
 use crate::git::{CommitId, Entry, Error, Snapshot};
 
 /// One new commit of the governed ref with what it changes.
@@ -34,19 +34,30 @@ struct Sum {
 }
 
 /// Judges the governed ref's update.
-pub(super) fn judge(push: &Push<'_>, update: &Update) -> Vec<(Intent, Finding)> {
+pub(super) fn judge(push: &Push<'_>, update: &Update) -> Vec<Judged> {
     let whole = |refusal: Refusal| {
-        let intent = push.intent(Class::GovernanceChange, update, Vec::new());
-        vec![(intent, refusal.into())]
+        vec![Judged {
+            intent: push.intent(Class::GovernanceChange, update, Vec::new()),
+            finding: refusal.into(),
+            permits: Vec::new(),
+        }]
     };
     let Some(new) = update.new else {
         let what = format!("the governed ref `{}` must not be deleted", update.name);
         return whole(Refusal::new(Code::GovernedRefDeleted, what));
     };
     match steps(push, CommitId::new(*new.as_bytes())) {
+        Ok(steps) if push.base.is_none() && !brings_governance(&steps) => {
+            whole(push.nothing_governed())
+        }
         Ok(steps) => sum(push, update, &steps),
         Err(refusal) => whole(refusal),
     }
+}
+
+fn brings_governance(steps: &[Step<'_>]) -> bool {
+    let mut changes = steps.iter().flat_map(|step| step.changes.keys());
+    changes.any(|class| *class == Class::GovernanceChange)
 }
 
 /// The new commits of the governed ref, oldest first.
@@ -71,10 +82,27 @@ pub(super) fn steps<'s>(push: &Push<'s>, new: CommitId) -> Result<Vec<Step<'s>>,
     let mut parent = push.base;
     let mut steps = Vec::with_capacity(commits.len());
     for commit in commits.into_iter().rev() {
-        steps.push(between(push, parent, commit)?);
+        let step = between(push, parent, commit)?;
+        check_time(&step.after)?;
+        steps.push(step);
         parent = Some(commit);
     }
     Ok(steps)
+}
+
+/// Refuses a commit whose time no record could hold: a review that it brings in would be worth nothing.
+fn check_time(commit: &Snapshot<'_>) -> Result<(), Refusal> {
+    const LATEST: i64 = (1 << 53) - 1;
+    let time = commit.committer_time();
+    if (0..=LATEST).contains(&time) {
+        return Ok(());
+    }
+    let what = format!(
+        "commit {} has the committer time {time}, outside 0 to {LATEST}",
+        commit.commit()
+    );
+    Err(Refusal::new(Code::InvalidInput, what)
+        .next("commit again with a time that a clock shows, and push that"))
 }
 
 /// What a commit changes against its first parent.
@@ -147,7 +175,7 @@ pub(super) fn utf8(path: &[u8]) -> Result<&str, Refusal> {
     })
 }
 
-fn sum(push: &Push<'_>, update: &Update, steps: &[Step<'_>]) -> Vec<(Intent, Finding)> {
+fn sum(push: &Push<'_>, update: &Update, steps: &[Step<'_>]) -> Vec<Judged> {
     let mut sums: BTreeMap<Class, Sum> = BTreeMap::new();
     let judge = coverage::Judge::new(push, steps);
     for step in steps {
@@ -171,12 +199,16 @@ fn sum(push: &Push<'_>, update: &Update, steps: &[Step<'_>]) -> Vec<(Intent, Fin
     sums.into_iter()
         .map(|(class, sum)| {
             let paths: Vec<Vec<u8>> = sum.paths.into_iter().collect();
-            let finding = if class == Class::ContentChange {
+            let (finding, permits) = if class == Class::ContentChange {
                 content::demanded(push, update, Some(&paths))
             } else {
-                sum.finding.unwrap_or_else(Finding::allowed)
+                (sum.finding.unwrap_or_else(Finding::allowed), Vec::new())
             };
-            (push.intent(class, update, paths), finding)
+            Judged {
+                intent: push.intent(class, update, paths),
+                finding,
+                permits,
+            }
         })
         .collect()
 }

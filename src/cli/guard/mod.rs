@@ -3,6 +3,7 @@
 //! [`push`] turns what Git says of a push into updates, [`governed`], [`streams`] and [`content`] judge each class,
 //! [`record`] keeps every decision, and this module joins them: judge, decide under the mode, record, report.
 
+mod adopt;
 pub(crate) mod args;
 mod content;
 mod coverage;
@@ -26,7 +27,7 @@ use std::env;
 use std::io::Read;
 
 use args::{CheckArgs, GuardVerb, ModeArg};
-use push::{Push, Update};
+use push::{Judged, Push, Update};
 use record::Moves;
 
 use super::args::Global;
@@ -39,7 +40,7 @@ use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::enforce::{Decision, Finding, Intent, Mode};
 
 /// The longest list of updates that is read, in bytes.
-const MAX_UPDATES: u64 = 1 << 28;
+const MAX_UPDATES: u64 = 1 << 26;
 
 pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal> {
     let within =
@@ -51,25 +52,29 @@ pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal>
             mode @ (Mode::Shadow | Mode::Enforce) => {
                 let mut session = Session::open(global)?;
                 session.trust.pin = args.trusted_commit.or(session.trust.pin);
-                let mut outcome = check(&session, args, mode)
-                    .unwrap_or_else(|refusal| Outcome::refused("guard.check", refusal));
+                let mut outcome = check(&session, args, mode);
                 session.say(&mut outcome);
                 Ok(outcome)
             }
         },
         GuardVerb::Plan(args) => within(&|session| plan::run(session, args)),
+        GuardVerb::Adopt(args) => within(&|session| adopt::run(session, args)),
         GuardVerb::Install => within(&install::run),
         GuardVerb::Status(args) => within(&|session| status::run(session, args)),
         GuardVerb::Report => within(&report::run),
     }
 }
 
-fn check(session: &Session, args: &CheckArgs, mode: Mode) -> Result<Outcome, Refusal> {
-    let judged = session.decide().and_then(|()| {
+fn check(session: &Session, args: &CheckArgs, mode: Mode) -> Outcome {
+    const COMMAND: &str = "guard.check";
+    let push = session.decide().and_then(|()| {
         let updates = push::of_range(session, &args.range)?;
-        judge("guard.check", session, updates, mode, Moves::Nothing)
+        Push::new(session, updates, Moves::Nothing)
     });
-    judged.or_else(|refusal| unjudged("guard.check", session, &[], mode, refusal))
+    match push {
+        Ok(push) => judge(COMMAND, &push, mode, Moves::Nothing),
+        Err(refusal) => unjudged(COMMAND, session, &[], mode, refusal),
+    }
 }
 
 /// The mode that the environment and the arguments agree on.
@@ -81,55 +86,70 @@ pub(crate) fn mode(args: &ModeArg) -> Result<Mode, Refusal> {
 }
 
 fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
+    const COMMAND: &str = "guard.receive";
     let mode = mode(args)?;
-    let mut input = Vec::new();
-    std::io::stdin()
-        .take(MAX_UPDATES)
-        .read_to_end(&mut input)
-        .map_err(|error| fault::io(std::path::Path::new("-"), &error))?;
+    let input = read_updates();
     if mode == Mode::Off {
-        return Ok(off("guard.receive"));
+        return Ok(off(COMMAND));
     }
     let session = match Session::receive(global) {
         Ok(session) => session,
-        Err(refusal) if mode == Mode::Shadow => return Ok(shadowed("guard.receive", &refusal)),
+        Err(refusal) if mode == Mode::Shadow => return Ok(shadowed(COMMAND, &refusal)),
         Err(refusal) => return Err(refusal),
     };
-    let updates = Update::parse(&input, &namespace());
+    let updates = input.and_then(|input| Update::parse(&input, &namespace()));
     let named = updates.clone().unwrap_or_default();
-    let judged =
-        updates.and_then(|updates| judge("guard.receive", &session, updates, mode, Moves::Refs));
-    let judged =
-        judged.or_else(|refusal| unjudged("guard.receive", &session, &named, mode, refusal));
-    let mut outcome = judged.unwrap_or_else(|refusal| Outcome::refused("guard.receive", refusal));
+    let mut outcome = match updates.and_then(|updates| Push::new(&session, updates, Moves::Refs)) {
+        Ok(push) => judge(COMMAND, &push, mode, Moves::Refs),
+        Err(refusal) => unjudged(COMMAND, &session, &named, mode, refusal),
+    };
     session.say(&mut outcome);
     Ok(outcome)
 }
 
-/// What becomes of a push that could not be judged at all: in shadow it is recorded, said aloud, and allowed.
+/// Reads the lines that Git gives the hook.
+fn read_updates() -> Result<Vec<u8>, Refusal> {
+    let mut input = Vec::new();
+    std::io::stdin()
+        .take(MAX_UPDATES.saturating_add(1))
+        .read_to_end(&mut input)
+        .map_err(|error| fault::io(std::path::Path::new("-"), &error))?;
+    if u64::try_from(input.len()).unwrap_or(u64::MAX) > MAX_UPDATES {
+        return Err(
+            fault::input(format!("standard input is longer than {MAX_UPDATES} bytes"))
+                .next("push fewer refs at a time"),
+        );
+    }
+    Ok(input)
+}
+
+/// What becomes of a push that nobody could judge: denied, or in `shadow` let through and said aloud; recorded in both.
 fn unjudged(
     command: &'static str,
     session: &Session,
     updates: &[Update],
     mode: Mode,
     refusal: Refusal,
-) -> Result<Outcome, Refusal> {
-    if mode != Mode::Shadow {
-        return Err(refusal);
-    }
-    let mut outcome = shadowed(command, &refusal);
-    let decisions: Vec<Decision> = updates
+) -> Outcome {
+    let finding = Finding::from(refusal.clone());
+    let mut decisions: Vec<Decision> = updates
         .iter()
-        .map(|update| {
-            let finding = Finding::from(refusal.clone());
-            Decision::new(push::unjudged(update), &finding, mode)
-        })
+        .map(|update| Decision::new(push::unjudged(update), &finding, mode))
         .collect();
-    if let Err(refusal) = record::append_unjudged(session, &decisions) {
+    if decisions.is_empty() {
+        // Not even the refs are known.
+        decisions.push(Decision::new(Intent::of_push(), &finding, mode));
+    }
+    let recorded = record::append_unjudged(session, &decisions);
+    let mut outcome = match mode {
+        Mode::Shadow => shadowed(command, &refusal),
+        Mode::Enforce | Mode::Off => Outcome::refused(command, refusal).field("mode", mode),
+    };
+    if let Err(refusal) = recorded {
         outcome.warnings.push(unrecorded(&refusal));
     }
     outcome.set("decisions", decisions);
-    Ok(outcome)
+    outcome
 }
 
 fn shadowed(command: &'static str, refusal: &Refusal) -> Outcome {
@@ -138,7 +158,7 @@ fn shadowed(command: &'static str, refusal: &Refusal) -> Outcome {
         .field("allow", false)
         .field("decisions", [(); 0]);
     outcome.warnings.push(format!(
-        "SHADOW: the push could not be judged and would have been blocked: {}: {}",
+        "SHADOW: the push could not be judged and would have been blocked: [{}] {}",
         refusal.code.name(),
         refusal.message
     ));
@@ -173,25 +193,20 @@ fn off(command: &'static str) -> Outcome {
 }
 
 /// Judges a push, records every decision, and says what the mode makes of them.
-fn judge(
-    command: &'static str,
-    session: &Session,
-    updates: Vec<Update>,
-    mode: Mode,
-    moves: Moves,
-) -> Result<Outcome, Refusal> {
-    let push = Push::new(session, updates)?;
-    let found = push.judge();
-    let decisions: Vec<(Decision, Option<Refusal>)> = found
+fn judge(command: &'static str, push: &Push<'_>, mode: Mode, moves: Moves) -> Outcome {
+    let judged = push.judge();
+    let honoured: Vec<_> = judged.iter().flat_map(Judged::honoured).collect();
+    let decisions: Vec<(Decision, Option<Refusal>)> = judged
         .into_iter()
-        .map(|(intent, finding): (Intent, Finding)| {
-            let decision = Decision::new(intent, &finding, mode);
-            (decision, finding.refusal)
+        .map(|judged| {
+            let decision = Decision::new(judged.intent, &judged.finding, mode);
+            (decision, judged.finding.refusal)
         })
         .collect();
-    let recorded = record::append(&push, decisions.iter().map(|(decision, _)| decision), moves);
+    let recorded = record::append(push, decisions.iter().map(|(decision, _)| decision), moves);
     let mut outcome = Outcome::ok(command)
         .field("mode", mode)
+        .field("permits", honoured)
         .text(text(&decisions, mode));
     outcome.set(
         "decisions",
@@ -210,7 +225,7 @@ fn judge(
     if let (Mode::Enforce, Some(refusal)) = (mode, denied) {
         outcome.refuse(refusal);
     }
-    Ok(outcome)
+    outcome
 }
 
 fn text(decisions: &[(Decision, Option<Refusal>)], mode: Mode) -> String {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::args::RangeArgs;
 use super::push::{Push, of_range};
+use super::record::Moves;
 use super::{coverage, governed};
 use crate::cli::outcome::Outcome;
 use crate::cli::render::safe;
@@ -16,7 +17,7 @@ use crate::engine::review::Artifact;
 pub(super) fn run(session: &Session, args: &RangeArgs) -> Result<Outcome, Refusal> {
     let updates = of_range(session, args)?;
     let head = session.repository.resolve(&args.head)?;
-    let push = Push::new(session, updates)?;
+    let push = Push::new(session, updates, Moves::Nothing)?;
     let steps = governed::steps(&push, head)?;
     let judge = coverage::Judge::new(&push, &steps);
     let (mut requests, mut text) = (Vec::new(), String::new());

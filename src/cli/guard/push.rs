@@ -1,15 +1,26 @@
-//! What Git says of a push, and the state that judges it: the old tip's tables and policy.
+//! What Git says of a push, and the state that judges it: what landed before, and no line of the push.
+//!
+//! An old value on the wire is a claim. Every ref's real value is read first, and a push with a line that says otherwise
+//! is denied as a whole: what Git refuses of it could have vouched for what it lets through. For the same reason
+//! nothing in a push counts for another ref of the same push.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
+use serde::Serialize;
+
 use super::args::RangeArgs;
+use super::record::Moves;
 use super::{content, governed, streams};
 use crate::cli::fault;
 use crate::cli::session::{Governed, MAX_GOVERNED, Session};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::enforce::{Class, Enforcement, Finding, Intent, RefPlace, ref_place};
 use crate::git::{CommitId, ObjectId};
+
+/// The longest name of a ref, in bytes: no file system takes more.
+const MAX_NAME: usize = 4096;
 
 /// One ref that is pushed; nothing stands for forty zeros.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,20 +43,68 @@ pub(super) struct Push<'s> {
     /// Who pushes, as the server states; empty if it does not.
     pub(super) pusher: String,
     updates: BTreeMap<String, Update>,
+    /// A line of the push whose old value is not the ref's.
+    moved: Option<Refusal>,
+    new_commits: OnceCell<Result<BTreeSet<CommitId>, Refusal>>,
+}
+
+/// A permit that lets one update of one ref through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Honoured {
+    pub(super) permit: String,
+    #[serde(rename = "ref")]
+    pub(super) reference: String,
+    pub(super) before: String,
+    pub(super) after: String,
+}
+
+/// One intent of a push with what was found out about it.
+pub(super) struct Judged {
+    pub(super) intent: Intent,
+    pub(super) finding: Finding,
+    /// The permits that let it through, by id.
+    pub(super) permits: Vec<String>,
+}
+
+impl Judged {
+    /// The permits that let the update through; what is denied rests on none.
+    pub(super) fn honoured(&self) -> impl Iterator<Item = Honoured> {
+        let permits = match self.finding.refusal {
+            None => self.permits.as_slice(),
+            Some(_) => &[],
+        };
+        permits.iter().map(|permit| Honoured {
+            permit: permit.clone(),
+            reference: self.intent.subject.clone(),
+            before: self.intent.before.clone(),
+            after: self.intent.after.clone(),
+        })
+    }
 }
 
 impl Update {
     /// Reads `<old> <new> <ref>` lines; the refs stand under a prefix.
     pub(super) fn parse(input: &[u8], prefix: &str) -> Result<Vec<Self>, Refusal> {
-        input
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| {
-                let text = String::from_utf8_lossy(line);
-                Self::read(&text, prefix)
-                    .ok_or_else(|| fault::input(format!("`{text}` is not `<old> <new> <ref>`")))
-            })
-            .collect()
+        let lines = input.strip_suffix(b"\n").ok_or_else(|| {
+            fault::input("standard input is empty, or its last line has no line feed")
+        })?;
+        let mut names = BTreeSet::new();
+        let mut updates = Vec::new();
+        for (index, line) in lines.split(|byte| *byte == b'\n').enumerate() {
+            let number = index.saturating_add(1);
+            let malformed = |what: &str| {
+                fault::input(format!("line {number} of standard input {what}"))
+                    .next("call `permit guard receive` with the standard input that Git gives the hook, unchanged")
+            };
+            let text = std::str::from_utf8(line).map_err(|_| malformed("is not UTF-8"))?;
+            let update =
+                Self::read(text, prefix).ok_or_else(|| malformed("is not `<old> <new> <ref>`"))?;
+            if !names.insert(update.name.clone()) {
+                return Err(malformed("names a ref a second time"));
+            }
+            updates.push(update);
+        }
+        Ok(updates)
     }
 
     fn read(line: &str, prefix: &str) -> Option<Self> {
@@ -60,9 +119,9 @@ impl Update {
             }
         };
         let (old, new) = (id()?, id()?);
-        let name = words.next().filter(|name| !name.is_empty())?;
+        let name = words.next().filter(|name| name.starts_with("refs/"))?;
         let name = format!("{prefix}{name}");
-        Some(Self { name, old, new })
+        (name.len() <= MAX_NAME && (old, new) != (None, None)).then_some(Self { name, old, new })
     }
 
     /// The ids as intents name them.
@@ -96,19 +155,26 @@ pub(super) fn governed_name(session: &Session) -> Result<String, Refusal> {
 }
 
 impl<'s> Push<'s> {
-    pub(super) fn new(session: &'s Session, updates: Vec<Update>) -> Result<Self, Refusal> {
+    pub(super) fn new(
+        session: &'s Session,
+        updates: Vec<Update>,
+        moves: Moves,
+    ) -> Result<Self, Refusal> {
         let governed = governed_name(session)?;
-        let mut by_name = BTreeMap::new();
-        for update in updates {
-            let name = update.name.clone();
-            if by_name.insert(name.clone(), update).is_some() {
-                return Err(fault::input(format!("`{name}` is pushed twice")));
+        let (base, lie) = match moves {
+            Moves::Refs => (
+                session.repository.ref_target(&governed)?,
+                moved(session, &updates)?,
+            ),
+            Moves::Nothing => {
+                let of_governed = updates.iter().find(|update| update.name == governed);
+                let old = of_governed.and_then(|update| update.old);
+                (old.map(|id| CommitId::new(*id.as_bytes())), None)
             }
-        }
-        let base = match by_name.get(&governed) {
-            Some(update) => update.old.map(|id| CommitId::new(*id.as_bytes())),
-            None => session.repository.ref_target(&governed)?,
         };
+        let by_name = updates
+            .into_iter()
+            .map(|update| (update.name.clone(), update));
         Ok(Self {
             state: base.map(|base| session.govern_commit(base)),
             enforcement: base.map_or(Ok(None), |base| enforcement(session, base)),
@@ -116,7 +182,9 @@ impl<'s> Push<'s> {
             session,
             governed,
             pusher: env::var("PERMIT_PUSHER").unwrap_or_default(),
-            updates: by_name,
+            updates: by_name.collect(),
+            moved: lie,
+            new_commits: OnceCell::new(),
         })
     }
 
@@ -130,6 +198,8 @@ impl<'s> Push<'s> {
             governed: governed_name(session)?,
             pusher: String::new(),
             updates: BTreeMap::new(),
+            moved: None,
+            new_commits: OnceCell::new(),
         })
     }
 
@@ -138,50 +208,57 @@ impl<'s> Push<'s> {
         self.updates.values()
     }
 
-    /// The commits that the push adds to the governed ref's first-parent chain.
-    pub(super) fn new_commits(&self) -> Result<BTreeSet<CommitId>, Refusal> {
-        let Some(tip) = self.pushed_tip(&self.governed)? else {
-            return Ok(BTreeSet::new());
-        };
-        let chain = self.session.repository.first_parents(tip);
-        let new = chain.take_while(|commit| !matches!(commit, Ok(id) if Some(*id) == self.base));
-        Ok(new.collect::<Result<_, _>>()?)
+    /// Whether the push also moves a ref.
+    pub(super) fn touches(&self, name: &str) -> bool {
+        self.updates.contains_key(name)
     }
 
-    /// The newest commit of a ref once the push is through.
-    pub(super) fn pushed_tip(&self, name: &str) -> Result<Option<CommitId>, Refusal> {
-        Ok(match self.updates.get(name) {
-            Some(update) => update.new.map(|id| CommitId::new(*id.as_bytes())),
-            None => self.session.repository.ref_target(name)?,
-        })
+    /// Whether the push would bring a commit onto the governed ref's first-parent chain. Until it landed, that counts for
+    /// nothing; it only tells what to push first.
+    pub(super) fn brings(&self, commit: CommitId) -> bool {
+        let new = self.new_commits.get_or_init(|| {
+            let update = self.updates.get(&self.governed);
+            let Some(new) = update.and_then(|update| update.new) else {
+                return Ok(BTreeSet::new());
+            };
+            let chain = self
+                .session
+                .repository
+                .first_parents(CommitId::new(*new.as_bytes()));
+            let new = chain.take_while(|id| !matches!(id, Ok(id) if Some(*id) == self.base));
+            Ok(new.collect::<Result<_, _>>()?)
+        });
+        new.as_ref().is_ok_and(|new| new.contains(&commit))
     }
 
     /// One intent for each ref and class with what was found out about it, in the order of ref and class.
-    pub(super) fn judge(&self) -> Vec<(Intent, Finding)> {
-        let mut found = Vec::new();
-        // The governed ref first: what other refs say is looked at as of where the push leaves it.
-        if let Some(update) = self.updates.get(&self.governed) {
-            let of_governed = self.judge_one(update);
-            let sound = of_governed
-                .iter()
-                .all(|(_, finding)| finding.refusal.is_none());
-            if let (true, Some(new)) = (sound, update.new) {
-                self.session.push_governed(CommitId::new(*new.as_bytes()));
-            }
-            found.extend(of_governed);
-        }
-        for update in self.updates().filter(|one| one.name != self.governed) {
-            found.extend(self.judge_one(update));
-        }
-        found.sort_by(|(left, _), (right, _)| {
-            (&left.subject, left.class).cmp(&(&right.subject, right.class))
+    ///
+    /// It reads what landed and the objects of the push, and writes nothing: the refs that it read are the repository's
+    /// held refs, and what is claimed of the permits that it honours is claimed when all is judged.
+    pub(super) fn judge(&self) -> Vec<Judged> {
+        let mut found: Vec<Judged> = match &self.moved {
+            Some(refusal) => self
+                .updates()
+                .map(|update| {
+                    let class = class_of_place(ref_place(&update.name, &self.governed));
+                    self.found(class, update, refusal.clone().into())
+                })
+                .collect(),
+            None => self
+                .updates()
+                .flat_map(|update| self.judge_one(update))
+                .collect(),
+        };
+        found.sort_by(|left, right| {
+            let key = |judged: &Judged| (judged.intent.subject.clone(), judged.intent.class);
+            key(left).cmp(&key(right))
         });
         found
     }
 
-    fn judge_one(&self, update: &Update) -> Vec<(Intent, Finding)> {
+    fn judge_one(&self, update: &Update) -> Vec<Judged> {
         let place = ref_place(&update.name, &self.governed);
-        let one = |class, finding| vec![(self.intent(class, update, Vec::new()), finding)];
+        let one = |class, finding| vec![self.found(class, update, finding)];
         match self.alias(update) {
             Ok(None) => {}
             Ok(Some((class, refusal))) => return one(class, refusal.into()),
@@ -202,6 +279,9 @@ impl<'s> Push<'s> {
                 let refusal = Refusal::new(Code::EventNotAllowed, what);
                 one(Class::StreamAppend, refusal.into())
             }
+            RefPlace::Hap | RefPlace::Content if self.base.is_none() => {
+                one(class_of_place(place), self.nothing_governed().into())
+            }
             RefPlace::Hap => {
                 let (class, finding) = streams::judge_hap(self, update);
                 one(class, finding)
@@ -212,6 +292,24 @@ impl<'s> Push<'s> {
                 one(Class::ReplaceChange, refusal.into())
             }
             RefPlace::Content => vec![content::judge(self, update)],
+        }
+    }
+
+    /// Says that nothing can be judged before the governed ref is there.
+    pub(super) fn nothing_governed(&self) -> Refusal {
+        let what = format!("the governed ref `{}` does not exist", self.governed);
+        Refusal::new(Code::CommitNotGoverned, what).next(format!(
+            "push {} first: the commit that `permit guard adopt COMMIT` named on the server",
+            self.governed
+        ))
+    }
+
+    /// What was found about a class on a ref, where no paths are named and no permit was asked for.
+    fn found(&self, class: Class, update: &Update, finding: Finding) -> Judged {
+        Judged {
+            intent: self.intent(class, update, Vec::new()),
+            finding,
+            permits: Vec::new(),
         }
     }
 
@@ -253,6 +351,25 @@ pub(super) fn unjudged(update: &Update) -> Intent {
         [&before, &after],
         Vec::new(),
     )
+}
+
+/// Finds a line whose old value is not the ref's.
+fn moved(session: &Session, updates: &[Update]) -> Result<Option<Refusal>, Refusal> {
+    let repository = &session.repository;
+    let mut found = None;
+    for update in updates {
+        // Git tells the hook where a symbolic ref leads to.
+        let name = repository.stands_for(&update.name)?;
+        let real = repository.ref_target(name.as_deref().unwrap_or(&update.name))?;
+        if found.is_none() && real.map(ObjectId::from) != update.old {
+            let [old, _] = update.ids();
+            let what = format!("the push says of `{}` what is not so", update.name);
+            let real = real.map(|id| id.to_string()).unwrap_or_default();
+            let refusal = Refusal::new(Code::Moved, what);
+            found = Some(refusal.detail("claimed", old).detail("real", real));
+        }
+    }
+    Ok(found)
 }
 
 /// The class of what a push to a place would change.

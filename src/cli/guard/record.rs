@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::gaps;
-use super::push::Push;
+use super::push::{Push, enforcement, governed_name};
 use crate::cli::fault;
 use crate::cli::session::Session;
 use crate::engine::code::{Code, Refusal};
@@ -48,12 +48,16 @@ pub(super) fn append<'d>(
     })
 }
 
-/// Appends the decisions about a push that could not be judged, where a record lies by default.
+/// Appends the decisions about a push that could not be judged, where what landed says, else where a record lies by default.
 ///
 /// # Errors
 /// As [`append`].
 pub(super) fn append_unjudged(session: &Session, decisions: &[Decision]) -> Result<(), Refusal> {
-    let path = path(session, &Ok(None));
+    let enforcement = governed_name(session).and_then(|name| {
+        let tip = session.repository.ref_target(&name)?;
+        tip.map_or(Ok(None), |tip| enforcement(session, tip))
+    });
+    let path = path(session, &enforcement);
     write(&path, decisions.iter(), |_| Ok(Vec::new())).map(|_| ())
 }
 
@@ -63,36 +67,34 @@ fn write<'d>(
     gaps: impl FnOnce(&mut File) -> io::Result<Vec<Gap>>,
 ) -> Result<Vec<Gap>, Refusal> {
     let failed = |error: io::Error| fault::io(path, &error);
-    let internal =
-        |fault: crate::engine::canonical::Fault| Refusal::new(Code::Internal, fault.to_string());
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .append(true)
-        .open(path)
-        .map_err(failed)?;
-    file.lock().map_err(failed)?;
+    let mut file = open(path).map_err(failed)?;
     let gaps = gaps(&mut file).map_err(failed)?;
     let mut bytes = Vec::new();
     if !ends_whole(&mut file).map_err(failed)? {
         // What a crash cut off stays as it is, on a line of its own.
         bytes.push(b'\n');
     }
-    for gap in &gaps {
-        bytes.extend(gap.to_bytes().map_err(internal)?);
-        bytes.push(b'\n');
-    }
-    for decision in decisions {
-        bytes.extend(decision.to_bytes().map_err(internal)?);
+    let lines = gaps.iter().map(Gap::to_bytes);
+    for line in lines.chain(decisions.map(Decision::to_bytes)) {
+        let line = line.map_err(|fault| Refusal::new(Code::Internal, fault.to_string()))?;
+        bytes.extend(line);
         bytes.push(b'\n');
     }
     file.write_all(&bytes)
         .and_then(|()| file.sync_data())
         .map_err(failed)?;
     Ok(gaps)
+}
+
+/// Opens the record for the only writer.
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    let file = options.create(true).read(true).append(true).open(path)?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn ends_whole(file: &mut File) -> io::Result<bool> {

@@ -173,6 +173,17 @@ fn derive_all(
     reference: &StreamRef<'_>,
     commits: &[CommitId],
 ) -> Result<Finding, Refusal> {
+    if push.base.is_none() {
+        let refusal = push.nothing_governed();
+        return Err(if push.touches(&push.governed) {
+            Refusal {
+                code: Code::GovernedStale,
+                ..refusal
+            }
+        } else {
+            refusal
+        });
+    }
     let mut replay = Replay::at_boundary(push.session, stream)?;
     let mut last = 0_u64;
     for &commit in commits {
@@ -185,11 +196,12 @@ fn derive_all(
             commit,
             parent: found.parent(),
         };
-        if event.kind() == Some(EventType::PermitIssued) {
-            replay.check(&event, found.parent())?;
+        let derived = if event.kind() == Some(EventType::PermitIssued) {
+            replay.check(&event, found.parent())
         } else {
-            new.derive()?;
-        }
+            new.derive()
+        };
+        derived.map_err(|refusal| new.until_landed(refusal))?;
         last = event.sequence;
     }
     let count = i64::try_from(commits.len()).unwrap_or(i64::MAX);
@@ -278,6 +290,29 @@ impl NewEvent<'_> {
             document.request_fingerprint,
             record,
         )?)
+    }
+
+    /// Tells what to push first where a commit of the same push is all that is missing.
+    fn until_landed(&self, refusal: Refusal) -> Refusal {
+        let names = |key: &str| {
+            let text = self.event.payload_text(key)?;
+            text.parse::<CommitId>().ok()
+        };
+        let mut commits = ["governed_commit", "introduced_by"]
+            .into_iter()
+            .filter_map(names);
+        if refusal.code != Code::CommitNotGoverned
+            || !commits.any(|commit| self.push.brings(commit))
+        {
+            return refusal;
+        }
+        let what = format!(
+            "event {} ({}) is governed by a commit of the same push, which Git may not land",
+            self.event.sequence, self.event.event_type
+        );
+        let governed = &self.push.governed;
+        Refusal::new(Code::GovernedStale, what)
+            .next(format!("push {governed} first, then this stream again"))
     }
 
     pub(super) fn payload(&self) -> Result<Value<'_>, Refusal> {

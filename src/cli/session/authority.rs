@@ -55,9 +55,7 @@ impl Session {
         let (Some(name), Some(tip)) = (self.governed_ref(), self.judged.get()) else {
             return;
         };
-        if self.pushed.get().is_some()
-            || (self.authority.is_some() && self.confirmed.get() != Some(tip))
-        {
+        if self.authority.is_some() && self.confirmed.get() != Some(tip) {
             return;
         }
         let _lock = self.repository.lock_memory();

@@ -76,6 +76,14 @@ impl Intent {
     }
 }
 
+impl Intent {
+    /// The intent of a push of which not even the refs are known.
+    #[must_use]
+    pub fn of_push() -> Self {
+        Self::of_ref(Class::GovernanceChange, "", "", ["", ""], Vec::new())
+    }
+}
+
 /// Shows a path: UTF-8 as it is, any other byte as `\xhh`.
 fn shown(path: &[u8]) -> String {
     path.utf8_chunks()

@@ -29,13 +29,12 @@ impl Matcher {
             Matcher::Exact(text) => literal("$.exact", text_fault(text)),
             Matcher::Prefix(text) if text.is_empty() => Ok(()),
             Matcher::Prefix(text) => literal("$.prefix", text_fault(text)),
-            Matcher::Any(true) => Ok(()),
+            // All patterns of a policy are checked together: they share one budget.
+            Matcher::Any(true) | Matcher::Regex(_) => Ok(()),
             Matcher::Any(false) => Err(Fault::new(
                 "$.any",
                 "is `false`, only `true` can stand here",
             )),
-            // All patterns of a policy are checked together: they share one budget.
-            Matcher::Regex(_) => Ok(()),
         }
     }
 

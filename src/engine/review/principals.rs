@@ -124,6 +124,17 @@ impl PrincipalKind {
     }
 }
 
+impl Status {
+    /// The word that stands in documents.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 impl Principals {
     /// Reads a table.
     ///

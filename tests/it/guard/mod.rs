@@ -1,8 +1,10 @@
 //! The receive boundary: real pushes from clones into a bare repository with the hook.
 
+mod attacks;
 mod classes;
 mod emergency;
 mod modes;
+mod raw;
 mod reuse;
 pub(crate) mod streams;
 mod walkthrough;

@@ -165,7 +165,9 @@ fn events_count_only_under_governed_commits() {
     world.commit("a", "Not pushed");
     world.issue("a", &world.request("run", &json!({})));
     world.denied("a", &[STREAM], "COMMIT_NOT_GOVERNED");
-    world.pushed("a", &["main", STREAM]);
+    world.denied("a", &["main", STREAM], "GOVERNED_STALE");
+    world.pushed("a", &["main"]);
+    world.pushed("a", &[STREAM]);
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn this_repository_governs_itself_at_the_boundary() {
     world.git("a", &["update-ref", "-d", "refs/permit/streams/main"]);
     std::fs::remove_dir_all(world.path("a/.git/permit")).unwrap();
     world.ok("a", &["stream", "open", "main"]);
-    world.pushed("a", &["main", "refs/permit/streams/main"]);
+    world.adopt("a");
     world.write("a", "src/lib.rs", "//! x");
     world.commit("a", "Sources");
     world.pushed("a", &["main"]);

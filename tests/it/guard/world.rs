@@ -127,8 +127,27 @@ impl World {
     /// The same, with all that pushed.
     pub(crate) fn adopted() -> Self {
         let world = Self::new();
-        world.pushed("a", &["main", "refs/permit/streams/main"]);
+        world.adopt("a");
         world
+    }
+
+    /// The server's owner reads the commit that a clone has checked out and names it for adoption; the clone pushes it,
+    /// then the stream that it governs.
+    pub(crate) fn adopt(&self, at: &str) {
+        self.name_for_adoption(at);
+        self.pushed(at, &["main"]);
+        self.pushed(at, &["refs/permit/streams/main"]);
+    }
+
+    /// Brings the objects of a clone's newest commit to the server, and names it for adoption.
+    pub(crate) fn name_for_adoption(&self, at: &str) -> Value {
+        let head = self.git(at, &["rev-parse", "HEAD"]);
+        let clone = self.path(at);
+        self.git(
+            "server.git",
+            &["fetch", "-q", clone.to_str().unwrap(), "HEAD"],
+        );
+        self.ok("server.git", &["guard", "adopt", &head])
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -249,6 +249,8 @@ fn a_write_goes_on_only_under_the_governed_tip_of_the_authority() {
         "two",
         &["config", "permit.governedRef", "refs/remotes/origin/main"],
     );
+    let pin = world.git("two", &["rev-parse", "refs/remotes/origin/main"]);
+    world.git("two", &["config", "permit.trustedCommit", &pin]);
     world.git("one", &["commit", "-q", "--allow-empty", "-m", "A third"]);
     world.git("one", &["push", "-q", "origin", "main"]);
     world.ok(
