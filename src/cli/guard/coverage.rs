@@ -2,6 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::adopt;
 use super::governed::{Path, Step, utf8};
@@ -51,9 +52,12 @@ impl<'p, 's> Judge<'p, 's> {
     }
 
     /// The same, for a clone that judges again what has landed: anchor and consumption aside.
+    ///
+    /// A clone knows of no first adoption: its pinned commit is where it begins to trust.
     pub(super) fn uncounted(push: &'p Push<'s>, steps: &'p [Step<'s>]) -> Self {
         Self {
             counted: false,
+            adopting: OnceCell::from(false),
             ..Self::new(push, steps)
         }
     }
@@ -141,7 +145,8 @@ impl<'p, 's> Judge<'p, 's> {
             .detail("review_id", id.to_string())
             .detail("path", Artifact::path_of(id));
         for found in self.find(step, id)? {
-            match self.covers(state, &request, asked, &found) {
+            let holds = self.still_holds(state, step, &request, &found);
+            match holds.and_then(|()| self.covers(state, &request, asked, &found)) {
                 Ok(()) => {
                     return Ok(Some(
                         Finding::allowed()
@@ -181,6 +186,42 @@ impl<'p, 's> Judge<'p, 's> {
             refused("the first adoption of governance was agreed for another commit")
                 .detail("permit.adopt", named.to_string()),
         )
+    }
+
+    /// Refuses a review that rests on what an earlier commit of the same push has withdrawn.
+    ///
+    /// A push is judged by the old tip. Where a clone judges it again nobody can tell any longer where it began, so that a
+    /// review under an older policy counts only with the people of the commit that it changes, and under the same terms.
+    fn still_holds(
+        &self,
+        state: &Governed<'_>,
+        step: &Step<'s>,
+        request: &Request,
+        found: &Found<'_, 's>,
+    ) -> Result<(), Refusal> {
+        let own = step.before.as_ref().map(Snapshot::commit);
+        let Some(own) = own.filter(|own| *own != state.commit && Some(*own) != self.push.base)
+        else {
+            return Ok(());
+        };
+        let own = self.push.session.govern_commit(own)?;
+        let [before, now] = [need(state, request)?, need(&own, request)?];
+        if before.map(|need| need.asks) != now.map(|need| need.asks) {
+            return Err(withdrawn("who has to agree to a change"));
+        }
+        let people = Governed {
+            policy: Rc::clone(&state.policy),
+            ..own
+        };
+        let artifact = Artifact::parse(&found.blob.bytes)?;
+        self.judge(&people, artifact, found.snapshot, Some(request))?
+            .into_approval()
+            .map(|_| ())
+            .map_err(|refusal| {
+                withdrawn("the people who may agree to it")
+                    .detail("reason", refusal.code.name())
+                    .detail("because", refusal.message)
+            })
     }
 
     /// Takes one use of a review for a change.
@@ -473,6 +514,14 @@ fn digest(snapshot: &Snapshot<'_>, entry: &Entry, path: &str) -> Result<Digest, 
 fn unreviewed(what: &str) -> Refusal {
     Refusal::new(Code::GovernanceUnreviewed, what)
         .next("permit guard plan --base OLD --head NEW prints the request to review")
+}
+
+fn withdrawn(what: &str) -> Refusal {
+    let what = format!(
+        "an earlier commit of the push changes {what}, and the review does not hold under that"
+    );
+    Refusal::new(Code::GovernanceUnreviewed, what)
+        .next("push the earlier change first, and have this one reviewed under it")
 }
 
 fn ungoverned(what: &str) -> Refusal {

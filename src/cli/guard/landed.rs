@@ -1,8 +1,13 @@
 //! What a clone finds on the governed ref is judged again by the boundary's rules, anchor and consumption aside.
 //!
 //! A server may have been passed by, or belong to somebody else: a commit that changes governance counts for a clone only
-//! where a review covers exactly this change, judged by the tables and the policy of the commit before it. One that none
-//! covers is `GOVERNANCE_UNREVIEWED`, and so is all that follows.
+//! where a review covers exactly this change. One that none covers is `GOVERNANCE_UNREVIEWED`, and so is all that follows.
+//!
+//! The boundary judges a whole push by the tip before it, and a clone cannot see where a push began. It accepts what some
+//! sequence of pushes could have brought past the boundary: a commit is judged by the state of its first parent, and by
+//! that of an earlier commit from which on the same state covers every change up to this one. That an older state counts
+//! brings nothing back that was withdrawn since: the people and the terms of the first parent bind as well
+//! (`Judge::still_holds`), here and at the boundary alike.
 
 use super::coverage::Judge;
 use super::governed::{Step, between};
@@ -13,6 +18,9 @@ use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::enforce;
 use crate::git::CommitId;
 
+/// From how many commits one push may have begun, at most: the oldest, and the first parent.
+const MOST_OPEN: usize = 16;
+
 /// Judges every first-parent commit after a pinned one, up to a tip, that changes governance.
 ///
 /// # Errors
@@ -21,6 +29,8 @@ use crate::git::CommitId;
 pub(crate) fn check(session: &Session, pin: CommitId, tip: CommitId) -> Result<(), Refusal> {
     let whole = Push::landed(session, pin)?;
     let steps = steps(&whole, pin, tip)?;
+    // Where the push that brought the commit may have begun, oldest first: everything since is covered from there.
+    let mut open: Vec<CommitId> = Vec::new();
     for (place, step) in steps.iter().enumerate() {
         let (Some(paths), Some(before)) = (
             step.changes.get(&enforce::Class::GovernanceChange),
@@ -28,18 +38,29 @@ pub(crate) fn check(session: &Session, pin: CommitId, tip: CommitId) -> Result<(
         ) else {
             continue;
         };
-        let push = Push::landed(session, before.commit())?;
+        open.truncate(MOST_OPEN.saturating_sub(1));
+        open.push(before.commit());
         let after = steps.get(place..).unwrap_or_default();
-        match Judge::uncounted(&push, after).governance(step, paths) {
-            Ok(found) if found.refusal.is_none() => {}
-            Ok(found) => {
-                if let Some(refusal) = found.refusal {
-                    return Err(uncovered(step.commit, &refusal));
-                }
+        let mut refused = None;
+        let mut covering = Vec::with_capacity(open.len());
+        // The first parent first: what it says is why not.
+        for base in open.into_iter().rev() {
+            let push = Push::landed(session, base)?;
+            let found = match Judge::uncounted(&push, after).governance(step, paths) {
+                Ok(found) => found.refusal,
+                Err(refusal) => Some(refusal),
+            };
+            match found {
+                None => covering.push(base),
+                Some(refusal) if refusal.class() == Class::Failed => return Err(refusal),
+                Some(refusal) => refused = refused.or(Some(refusal)),
             }
-            Err(refusal) if refusal.class() == Class::Failed => return Err(refusal),
-            Err(refusal) => return Err(uncovered(step.commit, &refusal)),
         }
+        if let Some(refusal) = refused.filter(|_| covering.is_empty()) {
+            return Err(uncovered(step.commit, &refusal));
+        }
+        covering.reverse();
+        open = covering;
     }
     Ok(())
 }

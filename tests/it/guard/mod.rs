@@ -3,6 +3,7 @@
 mod attacks;
 mod classes;
 mod emergency;
+mod landed;
 mod modes;
 mod raw;
 mod reuse;
