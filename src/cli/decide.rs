@@ -25,6 +25,8 @@ pub(crate) struct Decided {
     pub(crate) review: Option<Value<'static>>,
     /// The paths that the decision rests on beside the policy and the tables, at the governed commit.
     pub(crate) read: Rc<[String]>,
+    /// The rule of form that a recorded decision does not meet, since it is older; a new one meets all.
+    pub(crate) superseded: Option<Refusal>,
     /// The payloads of the attestations that it rests on.
     payloads: Vec<Digest>,
 }
@@ -87,6 +89,7 @@ pub(crate) enum Prepared<'a> {
 pub(crate) struct Waiting<'a> {
     session: &'a Session,
     rules: Rules,
+    superseded: Option<Refusal>,
     pub(crate) need: ReviewNeed<'a>,
     request: &'a Request,
     pub(crate) entry: Option<Rc<Entry>>,
@@ -120,16 +123,16 @@ pub(crate) fn prepare<'a>(
     request: &'a Request,
     rules: Rules,
 ) -> Result<Prepared<'a>, Undecided> {
-    if rules.bind_form() {
-        governed.policy.check_form()?;
-        request.check_form()?;
-    }
+    let form = governed.policy.check_form();
+    let form = form.and_then(|()| request.check_form());
+    let superseded = rules.older(form)?;
     Ok(match evaluate(request, &governed.policy)? {
         Decision::Granted(grant) => Prepared::Granted(Decided {
             grant,
             review: None,
             payloads: Vec::new(),
             read: Rc::default(),
+            superseded,
         }),
         Decision::NeedsReview(need) => {
             let entry = Entry::load(session, governed, need.review_id)
@@ -143,6 +146,7 @@ pub(crate) fn prepare<'a>(
             Prepared::Review(Box::new(Waiting {
                 session,
                 rules,
+                superseded,
                 need,
                 request,
                 entry,
@@ -198,6 +202,14 @@ impl Waiting<'_> {
         }
     }
 
+    fn superseded(&self) -> Option<Refusal> {
+        let of_artifact = || match self.entry.as_deref() {
+            Some(Entry::Case(case)) => case.artifact.check_form().err(),
+            Some(Entry::Malformed(_)) | None => None,
+        };
+        self.superseded.clone().or_else(of_artifact)
+    }
+
     /// The artifact, its manifest and the files that this lists.
     fn read(&self) -> Rc<[String]> {
         let mut read = vec![self.need.path()];
@@ -218,6 +230,7 @@ impl Waiting<'_> {
                 review: Some(judged.record().to_value()?),
                 payloads: self.payloads()?,
                 read: self.read(),
+                superseded: self.superseded(),
             })
         });
         granted.map_err(|refusal| pending(&self.need, refusal))

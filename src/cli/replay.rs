@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use findings::{Divergence, Findings, Issuance, outcome};
+use findings::{Divergence, Findings, Issuance, Superseded, outcome};
 
 use super::args::ReplayArgs;
 use super::decide::{Derived, Place, decide};
@@ -226,8 +226,19 @@ impl<'s> Replay<'s> {
             }
         };
         match self.derive(event, parent, &recorded) {
-            Ok(derived) if derived.is(event) => Ok(None),
-            Ok(derived) => {
+            Ok((derived, superseded)) if derived.is(event) => {
+                if let Some(refusal) = superseded {
+                    self.findings.note_superseded(Superseded {
+                        stream_id: self.stream.id.clone(),
+                        sequence: event.sequence,
+                        permit_id: event.event_id.to_owned(),
+                        reason: refusal.code,
+                        detail: refusal.message,
+                    });
+                }
+                Ok(None)
+            }
+            Ok((derived, _)) => {
                 let found = differing(event, &derived)?;
                 let detail = if found.is_empty() {
                     "the commit is another one than the event gives".to_owned()
@@ -259,7 +270,7 @@ impl<'s> Replay<'s> {
         event: &Event<'_>,
         parent: Option<CommitId>,
         recorded: &Recorded<'_>,
-    ) -> Result<SealedEvent, Refusal> {
+    ) -> Result<(SealedEvent, Option<Refusal>), Refusal> {
         const REMEMBERED: usize = 64;
         let commit = commit_id(recorded.governed_commit);
         self.check_governed(event.sequence, recorded.governed_commit)?;
@@ -300,7 +311,7 @@ impl<'s> Replay<'s> {
         }
         let decided = decided.into_recorded(event);
         let (_, event) = decided.derive(&recorded.request, &tip, governed)?;
-        Ok(event)
+        Ok((event, decided.superseded))
     }
 
     /// Checks that the commit is on the governed ref, and notes it where the next permit went back behind it.

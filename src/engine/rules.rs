@@ -1,5 +1,7 @@
 //! Which rules of form a decision is held to.
 
+use super::code::Refusal;
+
 /// Whether something is decided now, or was decided when some rules of form did not exist.
 ///
 /// A rule that refuses a form (an artifact that is not canonical, attestations without a signature, characters that
@@ -14,6 +16,17 @@ pub enum Rules {
 }
 
 impl Rules {
+    /// Takes what the rules of form say: a new decision is refused, an older one goes on with what it does not meet.
+    ///
+    /// # Errors
+    /// The refusal, where the rules of form bind.
+    pub fn older(self, form: Result<(), Refusal>) -> Result<Option<Refusal>, Refusal> {
+        match form {
+            Err(refusal) if self.bind_form() => Err(refusal),
+            form => Ok(form.err()),
+        }
+    }
+
     /// Whether the rules of form bind.
     #[must_use]
     pub fn bind_form(self) -> bool {

@@ -25,6 +25,16 @@ pub(super) struct Divergence {
     pub(super) differences: Vec<Difference>,
 }
 
+/// A permit whose only fault is a rule that binds newer decisions.
+#[derive(Debug, Serialize)]
+pub(super) struct Superseded {
+    pub(super) stream_id: String,
+    pub(super) sequence: u64,
+    pub(super) permit_id: String,
+    pub(super) reason: Code,
+    pub(super) detail: String,
+}
+
 /// A permit that was issued under an older commit than an earlier one, which governs otherwise.
 #[derive(Debug, Serialize)]
 struct Rollback {
@@ -49,8 +59,8 @@ pub(super) struct Findings {
     pub(super) replayed: u64,
     diverged: u64,
     divergences: Vec<Divergence>,
-    went_back: u64,
     rollbacks: Vec<Rollback>,
+    superseded: Vec<Superseded>,
     /// Each permit under another commit than the permit before it, and the last of the walk.
     issuances: Vec<Issuance>,
 }
@@ -63,6 +73,7 @@ impl Find for Findings {
         self.replayed = self.replayed.saturating_add(earlier.replayed);
         self.diverged = self.diverged.saturating_add(earlier.diverged);
         self.divergences.append(&mut earlier.divergences);
+        self.superseded.append(&mut earlier.superseded);
         self.cut();
     }
 }
@@ -71,6 +82,11 @@ impl Findings {
     pub(super) fn note_divergence(&mut self, divergence: Divergence) {
         self.diverged = self.diverged.saturating_add(1);
         self.divergences.push(divergence);
+        self.cut();
+    }
+
+    pub(super) fn note_superseded(&mut self, superseded: Superseded) {
+        self.superseded.push(superseded);
         self.cut();
     }
 
@@ -84,8 +100,9 @@ impl Findings {
 
     /// Keeps what is shown: the first in stream order, which are the last that were found.
     fn cut(&mut self) {
-        let divergences = self.divergences.len();
+        let (divergences, superseded) = (self.divergences.len(), self.superseded.len());
         self.divergences.drain(..divergences.saturating_sub(SHOWN));
+        self.superseded.drain(..superseded.saturating_sub(SHOWN));
     }
 
     /// Adds what was found in a whole stream, in stream order.
@@ -99,6 +116,7 @@ impl Findings {
         self.diverged = self.diverged.saturating_add(stream.diverged);
         self.divergences
             .extend(stream.divergences.into_iter().rev());
+        self.superseded.extend(stream.superseded.into_iter().rev());
         let mut newest: Option<Issuance> = None;
         for issuance in stream.issuances.into_iter().rev() {
             let Some(previous) = newest.filter(|newest| newest.place < issuance.place) else {
@@ -108,7 +126,6 @@ impl Findings {
             if in_force.is_same_governance(issuance.commit, previous.commit)? {
                 continue;
             }
-            self.went_back = self.went_back.saturating_add(1);
             if self.rollbacks.len() < SHOWN {
                 self.rollbacks.push(Rollback {
                     stream_id: stream_id.to_owned(),
@@ -154,6 +171,7 @@ pub(super) fn outcome(findings: Findings, broken: Option<Refusal>) -> Outcome {
     outcome
         .field("divergences", findings.divergences)
         .field("rollbacks", findings.rollbacks)
+        .field("superseded", findings.superseded)
 }
 
 fn text(findings: &Findings, broken: bool) -> String {
@@ -175,6 +193,17 @@ fn text(findings: &Findings, broken: bool) -> String {
         text.push_str(&format!(
             "event {} {}\n",
             rollback.sequence,
+            paint(DIM, &what)
+        ));
+    }
+    for superseded in &findings.superseded {
+        let what = format!(
+            "stands, and would not be decided so today: {}",
+            safe(&superseded.detail)
+        );
+        text.push_str(&format!(
+            "event {} {}\n",
+            superseded.sequence,
             paint(DIM, &what)
         ));
     }

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::ledger::{Ledger, PRINCIPALS, human};
+use crate::forge::{self, Forger};
+use crate::sandbox::copy_folder;
 
 /// A new person in the table, who signs beside ana.
 fn appoint_eve(ledger: &mut Ledger) {
@@ -234,4 +236,69 @@ fn nothing_older_than_the_commit_before_the_artifact_is_read() {
     std::fs::remove_file(object).unwrap();
     ledger.issue_permit();
     assert_eq!(ledger.verify(), (0, "OK".to_owned()));
+}
+
+#[test]
+fn issue_at_old_where_what_people_looked_at_differs_at_the_tip() {
+    let ledger = Ledger::new();
+    ledger.commit();
+    let sandbox = &ledger.sandbox;
+    let issue = ["issue", "--request", "../request.json", "--at", "HEAD~1"];
+    sandbox.write("release/web.txt", "web 6.6.6\n");
+    sandbox.commit();
+    let (exit, found) = sandbox.json(&issue);
+    assert_eq!((exit, &found["reason"]), (6, &json!("GOVERNED_STALE")));
+    assert_eq!(found["details"]["path"], "release/web.txt");
+    sandbox.git(&["checkout", "-q", "HEAD~1", "--", "release"]);
+    sandbox.write("release/other.txt", "nobody looked at it");
+    sandbox.commit();
+    let issue = [&issue[..4], &["HEAD~2"]].concat();
+    assert_eq!(sandbox.reason(&issue), (0, "OK".to_owned()));
+}
+
+#[test]
+fn a_recorded_review_of_an_older_form_is_superseded_and_not_used_again() {
+    let ledger = Ledger::new();
+    let sandbox = &ledger.sandbox;
+    let fork = sandbox.aside("fork");
+    copy_folder(&sandbox.root(), &fork);
+    ledger.commit();
+    ledger.issue_permit();
+    let event = sandbox.git(&["log", "-1", "--format=%b", "refs/permit/streams/main"]);
+    let subject = sandbox.git(&["log", "-1", "--format=%s", "refs/permit/streams/main"]);
+    let opened = sandbox.git(&["rev-parse", "refs/permit/streams/main~1"]);
+    let mut event: Value = serde_json::from_str::<Value>(&event).unwrap()["event"].take();
+    // The same review in a file that is not canonical, as it was taken before that rule.
+    let at = fork.to_str().unwrap();
+    for path in [ledger.path(), ledger.manifest_path()] {
+        let text = std::fs::read_to_string(sandbox.root().join(&path)).unwrap();
+        sandbox.write(&format!("../fork/{path}"), format!(" {text}"));
+    }
+    sandbox.git(&["-C", at, "add", "--all"]);
+    sandbox.git(&["-C", at, "commit", "-q", "-m", "c"]);
+    let commit = sandbox.git(&["-C", at, "rev-parse", "HEAD"]);
+    event["payload"]["governed_commit"] = json!(commit);
+    event["payload"]["review"]["introduced_by"] = json!(commit);
+    let forger = Forger::at(&fork);
+    let bytes = forge::commit(Some(&opened), 1, &subject, &forge::artifact(&event));
+    forger.point("main", &forger.write(&bytes));
+    let (exit, found) = sandbox.json(&["--repository", at, "replay"]);
+    assert_eq!((exit, &found["reason"]), (0, &json!("OK")), "{found}");
+    assert_eq!(found["divergences"], json!([]));
+    assert_eq!(found["superseded"][0]["sequence"], 1, "{found}");
+    assert_eq!(found["superseded"][0]["reason"], "INVALID_REVIEW");
+    let request = ["--request", "../request.json"];
+    for command in [
+        &["verify", "../permit.json"][..],
+        &["use", "../permit.json"],
+    ] {
+        let call = [&["--repository", at], command, &request].concat();
+        assert_eq!(
+            sandbox.reason(&call),
+            (7, "INVALID_REVIEW".to_owned()),
+            "{command:?}"
+        );
+    }
+    // What meets every rule is no part of the list.
+    assert_eq!(sandbox.json(&["replay"]).1["superseded"], json!([]));
 }
