@@ -157,6 +157,14 @@ pub(crate) fn prepare<'a>(
 }
 
 impl Prepared<'_> {
+    /// The paths that a decision rests on, wherever on a stream it is made.
+    pub(crate) fn read(&self) -> Rc<[String]> {
+        match self {
+            Self::Granted(decided) => Rc::clone(&decided.read),
+            Self::Review(waiting) => waiting.read(),
+        }
+    }
+
     /// Decides at a place of a stream.
     pub(crate) fn decide(&self, place: &Place<'_>) -> Result<Decided, Undecided> {
         match self {

@@ -48,6 +48,11 @@ impl<'s> InForce<'s> {
         })
     }
 
+    /// Tells whether a commit is the tip, so that nothing is to be compared.
+    pub(crate) fn is_tip(&self, commit: CommitId) -> bool {
+        self.tip.as_ref().is_none_or(|tip| tip.commit() == commit)
+    }
+
     /// The tip; the commit itself where no ref is governed.
     pub(crate) fn tip_or(&self, commit: CommitId) -> CommitSha {
         sha(self.tip.as_ref().map_or(commit, Snapshot::commit))

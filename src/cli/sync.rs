@@ -44,6 +44,7 @@ struct Report {
 }
 
 pub(crate) fn run(session: &Session, args: &SyncArgs) -> Result<Outcome, Refusal> {
+    session.follow_governed()?;
     session.decide()?;
     let remote = remote(session)?;
     let pattern = match &args.stream {
@@ -181,6 +182,10 @@ impl Sync<'_> {
                         report.fetched = report.fetched.saturating_add(events);
                     }
                 }
+                Standing::Ahead(Some(from)) if self.is_withdrawn(ours, from)? => {
+                    let ours = ours.ok_or_else(|| self.stream.missing())?;
+                    self.resolve(ours, from, Some(from), report)?;
+                }
                 Standing::Ahead(from) => {
                     let newest = ours.ok_or_else(|| self.stream.missing())?;
                     let events = self.stream.verify_since(newest, from)?;
@@ -211,6 +216,13 @@ impl Sync<'_> {
             self.stream
                 .remember(Some(self.remote.name()), Some(tip), tip);
         }
+    }
+
+    /// Tells whether what the authority lacks are unused permits, of which one is no longer in force as it was issued.
+    fn is_withdrawn(&self, ours: Option<CommitId>, from: CommitId) -> Result<bool, Refusal> {
+        let ours = ours.ok_or_else(|| self.stream.missing())?;
+        let tail = Tail::read(self.stream, ours, Some(from))?;
+        Ok(tail.contested.is_none() && tail::is_withdrawn(self.session, &tail)?)
     }
 
     /// Takes the local tail off: derives it again where it is only unused permits, sets it aside where it is more.

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::decide::{Derived, Place, decide};
-use super::session::{Act, Session};
+use super::decide::{Decided, Derived, Place, decide, prepare};
+use super::in_force::InForce;
+use super::session::{Act, Governed, Session, commit_id};
 use super::stream::Stream;
 use crate::engine::chain::{Event, EventType, SealedEvent};
 use crate::engine::code::{Class, Code, Refusal};
@@ -162,8 +163,60 @@ impl Tail {
 /// What a tail gives on another event: its events, and old and new ids.
 pub(crate) type Again = (Vec<SealedEvent>, Vec<Rederived>);
 
-/// Decides about every request of a tail again, under the governed commit of its permit, on the authority's newest
-/// event. The inner error says why one of them is no longer granted; then none is.
+/// Tells whether a permit of a tail was issued under what is no longer in force.
+///
+/// # Errors
+/// Failures of the repository.
+pub(crate) fn is_withdrawn(session: &Session, tail: &Tail) -> Result<bool, Refusal> {
+    let in_force = InForce::now(session)?;
+    for issued in &tail.permits {
+        if in_force.is_tip(commit_id(issued.governed_commit)) {
+            continue;
+        }
+        let judged = session
+            .govern(&issued.governed_commit.to_string())
+            .and_then(|governed| {
+                in_force.check(&governed.snapshot, [])?;
+                let prepared = prepare(session, &governed, &issued.request, Rules::New)
+                    .map_err(|undecided| undecided.refusal)?;
+                in_force.check(&governed.snapshot, prepared.read().iter())
+            });
+        match judged {
+            Err(refusal) if refusal.code == Code::GovernedStale => return Ok(true),
+            Err(refusal) if refusal.class() == Class::Failed => return Err(refusal),
+            // What else speaks against it, the authority says.
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(false)
+}
+
+/// Decides about a request under the governed commit of its permit, or under the tip where that is no longer in force.
+fn decide_in_force<'s>(
+    session: &'s Session,
+    in_force: &InForce<'_>,
+    issued: &Issued,
+    place: &Place<'_>,
+) -> Result<(Governed<'s>, Decided), Refusal> {
+    let under = |commit: CommitSha| {
+        let governed = session.govern(&commit.to_string())?;
+        in_force.check(&governed.snapshot, [])?;
+        let decided = decide(session, &governed, &issued.request, place)
+            .map_err(|undecided| undecided.refusal)?;
+        in_force.check(&governed.snapshot, decided.read.iter())?;
+        Ok((governed, decided))
+    };
+    let commit = issued.governed_commit;
+    under(commit).or_else(|refusal: Refusal| {
+        if refusal.code == Code::GovernedStale {
+            under(in_force.tip_or(commit_id(commit)))
+        } else {
+            Err(refusal)
+        }
+    })
+}
+
+/// Decides about every request of a tail again, under what is in force, on the authority's newest event. The inner error says why one of them is no longer granted; then none is.
 ///
 /// # Errors
 /// `ROLE_FORBIDDEN`, since this issues; failures of the repository.
@@ -177,6 +230,7 @@ pub(crate) fn derive_again(
     let mut tip = stream.read_at(onto)?.tip;
     let (mut events, mut permits) = (Vec::new(), Vec::new());
     let mut derived = Derived::default();
+    let in_force = InForce::now(session)?;
     for issued in &tail.permits {
         let place = Place {
             stream,
@@ -185,11 +239,8 @@ pub(crate) fn derive_again(
             derived: &derived,
             rules: Rules::New,
         };
-        let again = session
-            .govern(&issued.governed_commit.to_string())
-            .and_then(|governed| {
-                let decided = decide(session, &governed, &issued.request, &place)
-                    .map_err(|undecided| undecided.refusal)?;
+        let again =
+            decide_in_force(session, &in_force, issued, &place).and_then(|(governed, decided)| {
                 let (permit, event) = decided.derive(&issued.request, &tip, &governed)?;
                 Ok((permit, event, decided))
             });

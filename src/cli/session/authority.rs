@@ -111,8 +111,22 @@ impl Session {
             return Ok(());
         };
         let name = format!("{}{stream_id}", super::super::stream::STREAMS);
-        let tip = self.look(remote, &name)?;
+        let tip = self.look(remote, Some(&name))?;
         self.fresh.replace(Some((name, tip)));
+        Ok(())
+    }
+
+    /// Brings a governed ref that follows the authority's to where that is, before streams are compared.
+    ///
+    /// # Errors
+    /// As [`Session::refresh`].
+    pub(crate) fn follow_governed(&self) -> Result<(), Refusal> {
+        let follows = self
+            .governed_ref()
+            .is_some_and(|name| name.starts_with("refs/remotes/"));
+        if let Some(remote) = self.authority.as_ref().filter(|_| follows && !self.offline) {
+            self.look(remote, None)?;
+        }
         Ok(())
     }
 
@@ -123,13 +137,13 @@ impl Session {
     pub(crate) fn ask(&self, remote: &Remote, stream: &str) -> Result<Option<CommitId>, Refusal> {
         match self.fresh.take() {
             Some((name, tip)) if name == stream => Ok(tip),
-            _ => self.look(remote, stream),
+            _ => self.look(remote, Some(stream)),
         }
     }
 
-    fn look(&self, remote: &Remote, stream: &str) -> Result<Option<CommitId>, Refusal> {
+    fn look(&self, remote: &Remote, stream: Option<&str>) -> Result<Option<CommitId>, Refusal> {
         let governed = self.governed_there(remote)?;
-        let names: Vec<&str> = governed.as_deref().into_iter().chain([stream]).collect();
+        let names: Vec<&str> = governed.as_deref().into_iter().chain(stream).collect();
         let tips = remote.tips(&names)?;
         let lacking: Vec<&str> = names
             .iter()
@@ -148,7 +162,7 @@ impl Session {
             })?;
             self.meet_governed(remote, here, there, tip)?;
         }
-        Ok(tips.get(stream).copied())
+        Ok(stream.and_then(|stream| tips.get(stream).copied()))
     }
 
     /// Brings the governed ref to where the authority has it, or refuses.

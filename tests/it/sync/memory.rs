@@ -269,3 +269,41 @@ fn a_write_goes_on_only_under_the_governed_tip_of_the_authority() {
         there
     );
 }
+
+#[test]
+fn a_clone_that_was_offline_for_a_week_derives_again_what_policy_changed_under() {
+    let world = World::new();
+    world.git("two", &["checkout", "-q", "--detach"]);
+    let follow = ["config", "permit.governedRef", "refs/remotes/origin/main"];
+    world.git("two", &follow);
+    let pin = world.git("two", &["rev-parse", "refs/remotes/origin/main"]);
+    world.git("two", &["config", "permit.trustedCommit", &pin]);
+    let issue = ["--offline", "issue", "--request", "requests/read.json"];
+    let content = world.ok("two", &issue);
+    let before = world.tip("two");
+    // Content alone makes nothing stale: what was issued meanwhile goes as it is.
+    world.git("one", &["commit", "-q", "--allow-empty", "-m", "Content"]);
+    world.git("one", &["push", "-q", "origin", "main"]);
+    let synced = world.ok("two", &["sync"]);
+    assert_eq!(synced["streams"][0]["rederived"], serde_json::json!([]));
+    assert_eq!(world.tip("authority.git"), before);
+    // Then who enforces changes, which is part of what confers authority.
+    let old = world.ok("two", &issue);
+    assert_ne!(old["permit"]["permit_id"], content["permit"]["permit_id"]);
+    let folder = world.sandbox.aside("one");
+    fs::write(folder.join("governance/surfaces.json"), "{}").unwrap();
+    world.git("one", &["add", "--all"]);
+    world.git("one", &["commit", "-q", "-m", "Governance"]);
+    world.git("one", &["push", "-q", "origin", "main"]);
+    world.git("two", &["config", "permit.governance", "ref"]);
+    let synced = world.ok("two", &["sync"]);
+    let again = &synced["streams"][0]["rederived"];
+    assert_eq!(again[0]["old"], old["permit"]["permit_id"], "{synced}");
+    assert_eq!(again.as_array().unwrap().len(), 1);
+    assert_eq!(world.tip("authority.git"), world.tip("two"));
+    let replayed = world.ok("two", &["replay"]);
+    assert_eq!(replayed["rollbacks"], serde_json::json!([]));
+    let tip = world.git("one", &["rev-parse", "HEAD"]);
+    let newest = world.git("two", &["log", "-1", "--format=%b", STREAM]);
+    assert!(newest.contains(&tip), "it is governed by the tip: {newest}");
+}
