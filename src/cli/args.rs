@@ -28,8 +28,12 @@ pub(crate) struct Cli {
     pub(crate) command: Verb,
 }
 
+/// What stands above the options that every command takes.
+const EVERYWHERE: &str = "Options of every command";
+
 /// What every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = EVERYWHERE)]
 pub(crate) struct Global {
     /// The repository; by default the one that holds the working directory, or `GIT_DIR`
     #[arg(long, global = true, value_name = "PATH")]
@@ -137,6 +141,18 @@ pub(crate) enum StreamVerb {
     Export(StreamExportArgs),
     /// Give up what was seen of a stream, so that it may go back or be opened again
     Forget(StreamForgetArgs),
+}
+
+impl StreamVerb {
+    /// The command as it stands in the `schema` of its result.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            StreamVerb::Open(_) => "stream.open",
+            StreamVerb::List => "stream.list",
+            StreamVerb::Export(_) => "stream.export",
+            StreamVerb::Forget(_) => "stream.forget",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -274,6 +290,9 @@ pub(crate) struct ReplayArgs {
     /// Up to this sequence
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<u64>,
+    /// Be content where there is no stream at all
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
 }
 
 #[derive(Debug, Args)]
@@ -305,6 +324,9 @@ pub(crate) struct VerifyChainArgs {
     /// Every stream
     #[arg(long, conflicts_with = "expectation")]
     pub(crate) all: bool,
+    /// Be content where there is no stream at all
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
     /// One artifact a line; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) jsonl: Option<PathBuf>,
@@ -370,9 +392,9 @@ pub(crate) struct HashArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The reason code, such as `CHAIN_TAMPERED`
+    /// The reason code, such as `CHAIN_TAMPERED`; without one, all are listed
     #[arg(value_name = "CODE", value_parser = reason_code)]
-    pub(crate) code: Code,
+    pub(crate) code: Option<Code>,
 }
 
 #[derive(Debug, Args)]
@@ -397,9 +419,8 @@ fn label(text: &str) -> Result<String, String> {
 }
 
 fn reason_code(text: &str) -> Result<Code, String> {
-    Code::from_name(&text.to_ascii_uppercase()).ok_or_else(|| {
-        "no such reason code; `permit explain --help` and the README list them".to_owned()
-    })
+    Code::from_name(&text.to_ascii_uppercase())
+        .ok_or_else(|| "no such reason code; `permit explain` lists them".to_owned())
 }
 
 /// The whole command line; `--repo` stands on every command but `hap`, where that name is the forge's.
@@ -436,12 +457,12 @@ fn with_repo(command: Command) -> Command {
             .action(ArgAction::Set)
             .value_parser(clap::value_parser!(PathBuf))
             .help("The same as --repository")
-            .help_heading("Options"),
+            .help_heading(EVERYWHERE),
     )
 }
 
 /// Reads the arguments; a usage error, `--help` and `--version` come back as clap's own error.
-pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+pub(crate) fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let matches = command().try_get_matches_from(arguments)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     if let Some(path) = repo_of(&matches) {

@@ -15,8 +15,23 @@ use super::{fault, files, render};
 use crate::engine::chain::{SealedEvent, Tip};
 use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::permit::Permit;
+use crate::engine::policy::Effect;
 use crate::engine::request::{MAX_REQUEST, Request};
 use crate::engine::rules::Rules;
+
+/// The command as it stands in the `schema` of its summary.
+pub(crate) const COMMAND: &str = "issue.batch";
+
+/// Which class counts as graver than those behind it; of lines of one class the first counts.
+const GRAVEST: [Class; 7] = [
+    Class::Unverified,
+    Class::Failed,
+    Class::Moved,
+    Class::Invalid,
+    Class::Refused,
+    Class::Pending,
+    Class::Stale,
+];
 
 /// The most lines of a group.
 const MOST: usize = 1024;
@@ -24,12 +39,21 @@ const MOST: usize = 1024;
 /// The most bytes of the requests of a group.
 const MOST_BYTES: usize = 16 << 20;
 
-/// What became of the lines so far.
+/// What became of the lines so far, by decision.
 #[derive(Default)]
 struct Tally {
+    /// Permits, denials among them.
     issued: u64,
+    allowed: u64,
+    warned: u64,
+    blocked: u64,
+    pending: u64,
     refused: u64,
-    first: Option<Refusal>,
+    /// Lines about which nothing could be decided here and now: classes 1 and 8.
+    failed: u64,
+    /// Lines that were read, answered or not.
+    lines: u64,
+    gravest: Option<Refusal>,
 }
 
 /// What a line comes to: the decision, the permit and its event.
@@ -38,7 +62,8 @@ type Derived = (Decided, Permit, SealedEvent);
 /// What became of a line: the result as it is printed once it is durable.
 struct Answer {
     result: String,
-    issued: bool,
+    /// The decision of the permit, where one was issued.
+    issued: Option<Effect>,
     refusal: Option<Refusal>,
 }
 
@@ -46,7 +71,7 @@ struct Answer {
 pub(crate) fn run(session: &Session, args: &IssueArgs) -> Outcome {
     let mut tally = Tally::default();
     let ended = issue_all(session, args, &mut tally);
-    summary(session, &tally, ended.err())
+    summary(session, tally, ended.err())
 }
 
 /// Issues group after group.
@@ -106,11 +131,14 @@ impl Batch<'_> {
         }
         let appended = self
             .stream
-            .append_each(|before, sink| self.derive(group, before, sink))
-            .inspect_err(|_| tally.note_refused(group.len()))?;
+            .append_each(|before, sink| self.derive(group, tally.lines, before, sink))
+            .inspect_err(|refusal| tally.note_ended(group.len(), refusal))?;
         let answers = appended.derived;
         let printed = render::print_lines(answers.iter().map(|answer| answer.result.as_str()));
-        let issued = answers.iter().filter(|answer| answer.issued).count();
+        let issued = answers
+            .iter()
+            .filter(|answer| answer.issued.is_some())
+            .count();
         for answer in answers {
             tally.count(answer);
         }
@@ -130,6 +158,7 @@ impl Batch<'_> {
     fn derive(
         &self,
         group: &[Vec<u8>],
+        behind: u64,
         before: Option<&At>,
         sink: &mut Sink<'_>,
     ) -> Result<Vec<Answer>, Refusal> {
@@ -140,7 +169,7 @@ impl Batch<'_> {
         let mut opening = opening.into_iter();
         let mut answers = Vec::with_capacity(group.len());
         let mut derived = decide::Derived::default();
-        for (number, line) in (1_u64..).zip(group) {
+        for (number, line) in (behind.saturating_add(1)..).zip(group) {
             let place = Place {
                 stream: self.stream,
                 from,
@@ -148,8 +177,10 @@ impl Batch<'_> {
                 derived: &derived,
                 rules: Rules::New,
             };
+            let mut effect = None;
             let outcome = match self.decide(line, &place, &tip) {
                 Ok((decided, permit, event)) => {
+                    effect = Some(permit.decision);
                     derived.note(&decided);
                     // A stream is opened for a permit, not for requests that get none.
                     for opened in opening.by_ref() {
@@ -171,7 +202,8 @@ impl Batch<'_> {
                 Err(undecided) => pending(undecided),
             };
             let actor = self.args.actor.as_deref().unwrap_or("unauthenticated");
-            answers.push(Answer::of(outcome.field("actor", actor)));
+            let outcome = outcome.field("actor", actor).field("line", number);
+            answers.push(Answer::of(outcome, effect));
         }
         Ok(answers)
     }
@@ -189,9 +221,9 @@ impl Batch<'_> {
 }
 
 impl Answer {
-    fn of(outcome: Outcome) -> Self {
+    fn of(outcome: Outcome, issued: Option<Effect>) -> Self {
         Self {
-            issued: outcome.fields.contains_key("permit"),
+            issued,
             refusal: outcome.refusal.clone(),
             result: format!("{}\n", outcome.into_json()),
         }
@@ -212,31 +244,87 @@ fn of_line(number: u64, refusal: Refusal) -> Refusal {
 
 impl Tally {
     /// Counts lines that were read and got nothing, since their batch ended.
-    fn note_refused(&mut self, lines: usize) {
+    fn note_ended(&mut self, lines: usize, refusal: &Refusal) {
         let lines = u64::try_from(lines).unwrap_or(u64::MAX);
-        self.refused = self.refused.saturating_add(lines);
+        let count = self.of(None, Some(refusal));
+        *count = count.saturating_add(lines);
+        self.lines = self.lines.saturating_add(lines);
     }
 
     fn count(&mut self, answer: Answer) {
-        if answer.issued {
+        self.lines = self.lines.saturating_add(1);
+        let count = self.of(answer.issued, answer.refusal.as_ref());
+        *count = count.saturating_add(1);
+        if answer.issued.is_some() {
             self.issued = self.issued.saturating_add(1);
-        } else {
-            self.refused = self.refused.saturating_add(1);
         }
-        if self.first.is_none() {
-            self.first = answer.refusal;
+        if let Some(refusal) = answer.refusal {
+            self.note(refusal);
+        }
+    }
+
+    /// Where a line counts: by the permit's decision, or by why there is none.
+    fn of(&mut self, issued: Option<Effect>, refusal: Option<&Refusal>) -> &mut u64 {
+        match (issued, refusal.map(Refusal::class)) {
+            (Some(Effect::Allow | Effect::Review), _) => &mut self.allowed,
+            (Some(Effect::Warn), _) => &mut self.warned,
+            (Some(Effect::Block), _) => &mut self.blocked,
+            (None, Some(Class::Pending)) => &mut self.pending,
+            (None, None | Some(Class::Failed | Class::Moved)) => &mut self.failed,
+            (
+                None,
+                Some(
+                    Class::Ok
+                    | Class::Usage
+                    | Class::Refused
+                    | Class::Unverified
+                    | Class::Stale
+                    | Class::Invalid,
+                ),
+            ) => &mut self.refused,
+        }
+    }
+
+    /// Keeps the gravest reason; returns the one that gives way to it.
+    fn note(&mut self, refusal: Refusal) -> Option<Refusal> {
+        let gravity =
+            |refusal: &Refusal| GRAVEST.iter().position(|class| *class == refusal.class());
+        match &self.gravest {
+            Some(known) if gravity(known) <= gravity(&refusal) => Some(refusal),
+            Some(_) | None => self.gravest.replace(refusal),
         }
     }
 }
 
-/// The summary: what ended the batch, else the first line that is not well, gives the reason.
-fn summary(session: &Session, tally: &Tally, ended: Option<Refusal>) -> Outcome {
-    let mut outcome = Outcome::ok("issue.batch")
-        .field("issued", tally.issued)
-        .field("refused", tally.refused);
+/// The summary: the gravest of what ended the batch and of its lines gives the reason.
+fn summary(session: &Session, mut tally: Tally, ended: Option<Refusal>) -> Outcome {
+    let mut outcome = Outcome::ok(COMMAND);
     // In text format, too, the summary is one JSON object.
     session.say(&mut outcome);
-    if let Some(refusal) = ended.or_else(|| tally.first.clone()) {
+    for (name, count) in [
+        ("issued", tally.issued),
+        ("allowed", tally.allowed),
+        ("warned", tally.warned),
+        ("blocked", tally.blocked),
+        ("pending", tally.pending),
+        ("refused", tally.refused),
+        ("failed", tally.failed),
+    ] {
+        outcome.set(name, count);
+    }
+    if let Some(ended) = ended {
+        let told = ended.message.clone();
+        tally.note(ended);
+        // What ended the batch is said, also where a line before it is graver.
+        if tally
+            .gravest
+            .as_ref()
+            .is_some_and(|gravest| gravest.message != told)
+        {
+            outcome.warnings.push(told);
+        }
+    }
+    if let Some(refusal) = tally.gravest {
         outcome.refuse(refusal);
     }
     if session.format == Format::Text {

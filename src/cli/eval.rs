@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::EvalArgs;
 use super::decide::{Derived, Place, Prepared, Waiting, prepare};
 use super::files;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, details};
 use super::render::{DIM, GOOD, WARN, paint, safe};
 use super::session::Session;
 use super::stream::Stream;
@@ -132,10 +132,5 @@ fn word(mismatch: Mismatch) -> String {
 }
 
 fn named(refusal: &Refusal) -> Value {
-    let details: serde_json::Map<String, Value> = refusal
-        .details
-        .iter()
-        .map(|(name, value)| (name.clone(), value.as_str().into()))
-        .collect();
-    json!({"reason": refusal.code, "message": refusal.message, "details": details, "next_step": refusal.next_step()})
+    json!({"reason": refusal.code, "message": refusal.message, "details": details(refusal), "next_step": refusal.next_step()})
 }

@@ -4,10 +4,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
-use serde::Serialize;
-
 use super::fault;
-use crate::engine::code::{Code, Refusal};
+use crate::engine::code::Refusal;
 
 /// A file, or standard input, that is read piece by piece.
 pub(crate) type Input = BufReader<Box<dyn Read>>;
@@ -42,27 +40,6 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
     }
     File::create_new(path)
         .and_then(|mut file| file.write_all(bytes))
-        .map_err(|error| fault::io(path, &error))
-}
-
-/// Writes a document for people to read and commit: indented JSON, in place of what is there, whole or not at all.
-pub(crate) fn write_document(path: &Path, document: &impl Serialize) -> Result<(), Refusal> {
-    let mut text = serde_json::to_string_pretty(document)
-        .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
-    text.push('\n');
-    replace(path, text.as_bytes())
-}
-
-/// Writes a file in place of what is there, whole or not at all.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|error| fault::io(folder, &error))?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let aside = folder.join(name);
-    File::create(&aside)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| std::fs::rename(&aside, path))
         .map_err(|error| fault::io(path, &error))
 }
 

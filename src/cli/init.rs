@@ -1,40 +1,34 @@
 //! `permit init`: a governance folder to begin with, and streams that a fetch brings. Never overwrites.
 
-use std::path::Path;
-
 use super::args::InitArgs;
-use super::fault;
-use super::files;
 use super::outcome::Outcome;
 use super::remote::Remote;
 use super::render::{DIM, GOOD, paint, safe};
 use super::session::Session;
 use super::stream::{STREAMS, Stream};
 use super::stream_command::open_at;
+use super::work_folder::WorkFolder;
 use crate::engine::code::{Code, Refusal};
 
 const POLICY: &str = include_str!("templates/permit.policy.json");
 const README: &str = include_str!("templates/README.md");
 
 pub(crate) fn run(session: &Session, args: &InitArgs) -> Result<Outcome, Refusal> {
-    let root = session.repository.work_dir().ok_or_else(|| {
-        fault::input("a bare repository has no work tree to scaffold in")
-            .next("run `permit init` in a clone with a work tree, commit and push")
-    })?;
+    let folder = WorkFolder::open(session)?;
     let (mut created, mut kept) = (Vec::new(), Vec::new());
     let mut scaffold = |path: &str, content: &str| -> Result<(), Refusal> {
-        let file = root.join(path);
-        if file.symlink_metadata().is_ok() {
+        if folder.holds(path)? {
             kept.push(path.to_owned());
         } else {
-            files::create(&file, content.as_bytes())?;
+            folder.create(path, content.as_bytes())?;
             created.push(path.to_owned());
         }
         Ok(())
     };
     // A policy of another name is the one policy that there may be.
-    let policy = policy_in(&root.join("governance/policy"))?;
-    let policy = policy.as_deref().unwrap_or("permit.policy.json");
+    let names = folder.list("governance/policy")?;
+    let policy = names.iter().find(|name| name.ends_with(".policy.json"));
+    let policy = policy.map_or("permit.policy.json", String::as_str);
     scaffold(&format!("governance/policy/{policy}"), POLICY)?;
     scaffold("governance/README.md", README)?;
     let stream = Stream::new(session, &args.stream)?;
@@ -139,15 +133,4 @@ fn held_by(session: &Session, stream: &Stream<'_>) -> Elsewhere {
         }
     }
     found
-}
-
-fn policy_in(folder: &Path) -> Result<Option<String>, Refusal> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fault::io(folder, &error)),
-    };
-    let names = entries.flatten().map(|entry| entry.file_name());
-    let names = names.map(|name| name.to_string_lossy().into_owned());
-    Ok(names.filter(|name| name.ends_with(".policy.json")).min())
 }

@@ -5,16 +5,20 @@ use std::path::{Component, Path};
 
 use serde_json::json;
 
+use super::fault;
 use super::ledger::{ManifestAt, find};
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, paint, safe};
 use super::review_args::{ManifestCheckArgs, ManifestNewArgs, ManifestVerb};
 use super::session::Session;
-use super::{fault, files};
+use super::work_folder::WorkFolder;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::{ManifestId, sha256};
 use crate::engine::review::{Found, Listed, MAX_ARTIFACT, Manifest, artifact_path_fault};
 use crate::git::Snapshot;
+
+/// The command that lists the manifests that there are.
+pub(crate) const MANIFESTS: &str = "git ls-files governance/manifests";
 
 pub(crate) fn run(session: &Session, verb: &ManifestVerb) -> Result<Outcome, Refusal> {
     match verb {
@@ -37,7 +41,7 @@ fn new(session: &Session, args: &ManifestNewArgs) -> Result<Outcome, Refusal> {
     let manifest = Manifest::new(args.purpose.as_str(), listed)?;
     let id = manifest.manifest_envelope_id;
     let path = Manifest::path_of(id);
-    files::write_document(&root.join(&path), &manifest)?;
+    WorkFolder::open(session)?.write_document(&path, &manifest)?;
     let mut text = format!("{id}\n");
     for listed in &manifest.artifacts {
         text.push_str(&format!(
@@ -135,7 +139,7 @@ fn check(session: &Session, args: &ManifestCheckArgs) -> Result<Outcome, Refusal
     let id: ManifestId = args
         .id
         .parse()
-        .map_err(|error| fault::input(format!("the manifest id {error}")))?;
+        .map_err(|error| fault::id("manifest", error, MANIFESTS))?;
     let commit = session.governed_at(args.at.as_deref())?;
     let snapshot = session.repository.snapshot(commit)?;
     let path = Manifest::path_of(id);

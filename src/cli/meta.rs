@@ -1,13 +1,14 @@
 //! Commands that need no repository: canonical bytes, hashes, and what the program says of itself.
 
 use clap_mangen::Man;
+use serde_json::json;
 
 use super::args::{CompletionsArgs, ExplainArgs, FileArg, HashArgs, command};
 use super::outcome::Outcome;
 use super::render::{DIM, GOOD, paint};
 use super::{fault, files};
 use crate::engine::canonical::{Value, parse, to_bytes};
-use crate::engine::code::Refusal;
+use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::labelled_hash;
 
 /// The largest input of `permit canonicalize` and `permit hash`, in bytes.
@@ -37,9 +38,39 @@ fn canonical(args: &FileArg) -> Result<Vec<u8>, Refusal> {
     Ok(to_bytes(&value))
 }
 
-/// `permit explain CODE`.
+/// `permit explain [CODE]`.
 pub(crate) fn explain(args: &ExplainArgs) -> Outcome {
-    let code = args.code;
+    args.code.map_or_else(explain_all, explain_one)
+}
+
+/// Lists every code with its exit code and what it means, class by class.
+fn explain_all() -> Outcome {
+    let mut codes = Code::ALL.to_vec();
+    codes.sort_by_key(|code| code.class().exit_code());
+    let mut text = String::new();
+    let mut list = Vec::new();
+    for code in codes {
+        let exit = code.class().exit_code();
+        let name = format!("{:<28}", code.name());
+        text.push_str(&format!(
+            "{exit} {} {}\n",
+            paint(GOOD, &name),
+            code.summary()
+        ));
+        list.push(json!({
+            "code": code,
+            "exit": exit,
+            "class": code.class().name(),
+            "summary": code.summary(),
+        }));
+    }
+    Outcome::ok("explain")
+        .field("codes", list)
+        .next("permit explain CODE")
+        .text(text)
+}
+
+fn explain_one(code: Code) -> Outcome {
     let class = code.class();
     let text = format!(
         "{}: {}\n\n{}\n\nexit {}: {} ({})\n{}: {}\n",

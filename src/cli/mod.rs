@@ -44,13 +44,15 @@ mod stream_command;
 mod sync;
 mod tail;
 mod trust;
+mod usage;
 mod verify;
 mod verify_chain;
 mod walk;
+mod work_folder;
 
 use std::ffi::OsString;
 
-use args::{Cli, Global, Verb};
+use args::{Cli, Format, Global, Verb};
 use outcome::Outcome;
 use session::Session;
 
@@ -58,11 +60,16 @@ use crate::engine::code::Refusal;
 
 /// Runs the program and returns its exit code.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
-    match args::read(arguments) {
-        Err(usage) => render::usage(&usage),
+    let arguments: Vec<OsString> = arguments.collect();
+    match args::read(&arguments) {
+        Err(fault) => render::usage(
+            &fault,
+            usage::asks_for_json(&arguments).then_some(&arguments),
+        ),
         Ok(cli) => {
-            if let Some(usage) = usage_fault(&cli.command) {
-                return render::usage(&usage);
+            if let Some(fault) = usage_fault(&cli.command) {
+                let json = cli.global.format == Format::Json;
+                return render::usage(&fault, json.then_some(&arguments));
             }
             let name = name(&cli.command);
             let mut outcome =
@@ -139,16 +146,17 @@ fn within(
 fn name(verb: &Verb) -> &'static str {
     match verb {
         Verb::Init(_) => "init",
-        Verb::Stream(_) => "stream",
-        Verb::Issue(_) => "issue",
+        Verb::Stream(verb) => verb.name(),
+        Verb::Issue(args) if args.batch.is_some() => batch::COMMAND,
+        Verb::Issue(_) => issue::COMMAND,
         Verb::Eval(_) => "eval",
         Verb::Verify(_) => "verify",
         Verb::Use(_) => "use",
         Verb::Replay(_) => "replay",
         Verb::Simulate(_) => "simulate",
-        Verb::Manifest(_) => "manifest",
-        Verb::Request(_) => "request",
-        Verb::Review(_) => "review",
+        Verb::Manifest(verb) => verb.name(),
+        Verb::Request(verb) => verb.name(),
+        Verb::Review(verb) => verb.name(),
         Verb::VerifyChain(_) => "verify-chain",
         Verb::Sync(_) => "sync",
         Verb::Checkpoint(_) => "checkpoint",

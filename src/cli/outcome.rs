@@ -56,6 +56,19 @@ impl Durable {
     }
 }
 
+/// A refusal's details as JSON: a name that came more than once has a list of its values.
+pub(crate) fn details(refusal: &Refusal) -> Value {
+    let object: Map<String, Value> = refusal
+        .grouped()
+        .into_iter()
+        .map(|(name, values)| match values.as_slice() {
+            [value] => (name.to_owned(), Value::from(*value)),
+            values => (name.to_owned(), Value::from(values)),
+        })
+        .collect();
+    object.into()
+}
+
 impl Outcome {
     /// Begins a result that is well.
     pub(crate) fn ok(command: &'static str) -> Self {
@@ -82,8 +95,11 @@ impl Outcome {
         outcome
     }
 
-    /// Turns the result into a "no"; what was found stays in its fields.
+    /// Turns the result into a "no"; what was found stays in its fields. A defect of the program stays one.
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        if self.code == Code::Internal {
+            return;
+        }
         self.code = refusal.code;
         self.refusal = Some(refusal);
     }
@@ -102,7 +118,7 @@ impl Outcome {
         self
     }
 
-    /// Sets a field of the JSON object.
+    /// Sets a field of the JSON object; one that JSON cannot say makes the whole result `INTERNAL`.
     pub(crate) fn set(&mut self, name: &str, value: impl Serialize) {
         match serde_json::to_value(value) {
             Ok(value) => {
@@ -166,16 +182,45 @@ impl Outcome {
         object.insert("next_step".to_owned(), self.next_step().into());
         if let Some(refusal) = &self.refusal {
             object.insert("message".to_owned(), refusal.message.as_str().into());
-            let details: Map<String, Value> = refusal
-                .details
-                .iter()
-                .map(|(name, value)| (name.clone(), value.as_str().into()))
-                .collect();
-            object.insert("details".to_owned(), details.into());
+            object.insert("details".to_owned(), details(refusal));
         }
         if !self.warnings.is_empty() {
             object.insert("warnings".to_owned(), self.warnings.clone().into());
         }
         object.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_result_that_cannot_be_serialised_is_internal_and_never_null() {
+        // A key that is no text has no form in JSON.
+        let unsayable = BTreeMap::from([(vec![1_u8], "value")]);
+        let mut outcome = Outcome::ok("status")
+            .field("good", 1)
+            .field("bad", unsayable);
+        outcome.refuse(Refusal::new(Code::StreamMissing, "told later"));
+        let json = outcome.to_json();
+        assert_eq!(json.get("reason"), Some(&"INTERNAL".into()));
+        assert_eq!(json.get("good"), Some(&1.into()));
+        assert!(json.get("bad").is_none());
+    }
+
+    #[test]
+    fn details_that_repeat_a_name_are_a_list() {
+        let refusal = Refusal::new(Code::PermitRequired, "two paths")
+            .detail("path", "a")
+            .detail("rule", "r")
+            .detail("path", "b");
+        let json = Outcome::refused("guard.check", refusal).to_json();
+        assert_eq!(
+            json.get("details"),
+            Some(&serde_json::json!({"path": ["a", "b"], "rule": "r"}))
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! cannot be written for another reason is an `IO_ERROR`, whatever was decided. Colour only on a terminal and never with
 //! `NO_COLOR`. Text from data is escaped before it reaches a terminal.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -150,9 +151,16 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(anstream::AutoStream::auto(io::stderr()).lock(), "{line}");
 }
 
-/// Prints clap's own message where clap wants it, and returns its exit code.
-pub(crate) fn usage(error: &clap::Error) -> u8 {
+/// Prints clap's own message where clap wants it, and a wrong call as JSON too where the call asks for that; returns
+/// the exit code.
+pub(crate) fn usage(error: &clap::Error, json: Option<&Vec<OsString>>) -> u8 {
     let _ = error.print();
+    if let (Some(arguments), true) = (json, error.use_stderr()) {
+        let result = super::usage::outcome(error, arguments).to_json();
+        if let Err(refusal) = print_bytes(format!("{result}\n").as_bytes()) {
+            note(&explain(&refusal));
+        }
+    }
     u8::try_from(error.exit_code()).unwrap_or(2)
 }
 

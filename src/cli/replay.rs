@@ -38,7 +38,7 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
         .as_deref()
         .map(|text| {
             text.parse()
-                .map_err(|error| fault::input(format!("the permit id {error}")))
+                .map_err(|error| fault::id("permit", error, "permit status"))
         })
         .transpose()?;
     let range = Range {
@@ -47,8 +47,13 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
         to: args.to.unwrap_or(u64::MAX),
     };
     fault::check_range(range.from, range.to)?;
+    let bounded = args.from.is_some() || args.to.is_some();
     let only = (!args.all).then_some(args.stream.as_str());
-    let tips = stream::tips(session, only)?;
+    let tips = match stream::tips(session, only) {
+        Err(missing) if args.allow_empty && missing.code == Code::StreamMissing => Vec::new(),
+        tips => tips?,
+    };
+    let empty = tips.is_empty();
     let mut chains: Vec<Chain<Findings>> = tips
         .iter()
         .map(|(id, tip)| Chain::new(session, id, *tip, None))
@@ -83,6 +88,13 @@ pub(crate) fn run(session: &Session, args: &ReplayArgs) -> Result<Outcome, Refus
     };
     let (lost, reasons): (Vec<_>, Vec<_>) = lost.into_iter().unzip();
     broken = broken.or(reasons.into_iter().next());
+    if empty && !args.allow_empty {
+        broken = broken.or_else(|| Some(stream::none(session)));
+    }
+    if bounded && !empty {
+        let holds = fault::check_range_holds(range.from, range.to, findings.seen);
+        broken = broken.or(holds.err());
+    }
     if range.permit_id.is_some() && findings.replayed == 0 && broken.is_none() {
         broken = Some(Refusal::new(
             Code::NotIssued,
@@ -188,7 +200,11 @@ impl<'s> Replay<'s> {
         let named = range
             .permit_id
             .is_none_or(|id| event.event_id == id.to_string());
-        let wanted = named && (range.from..=range.to).contains(&event.sequence);
+        let inside = (range.from..=range.to).contains(&event.sequence);
+        if inside {
+            self.findings.seen = self.findings.seen.saturating_add(1);
+        }
+        let wanted = named && inside;
         let wanted = wanted && event.kind() == Some(EventType::PermitIssued);
         if wanted {
             self.findings.replayed = self.findings.replayed.saturating_add(1);

@@ -15,6 +15,16 @@ pub(crate) enum ManifestVerb {
     Check(ManifestCheckArgs),
 }
 
+impl ManifestVerb {
+    /// The command as it stands in the `schema` of its result.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            ManifestVerb::New(_) => "manifest.new",
+            ManifestVerb::Check(_) => "manifest.check",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ManifestNewArgs {
     /// The files, as paths from the root of the tree
@@ -50,6 +60,19 @@ pub(crate) enum ReviewVerb {
     List(ReviewListArgs),
     /// Record a review's verdict on its stream, once
     Record(ReviewRecordArgs),
+}
+
+impl ReviewVerb {
+    /// The command as it stands in the `schema` of its result.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            ReviewVerb::New(_) => "review.new",
+            ReviewVerb::Sign(_) => "review.sign",
+            ReviewVerb::Check(_) => "review.check",
+            ReviewVerb::List(_) => "review.list",
+            ReviewVerb::Record(_) => "review.record",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

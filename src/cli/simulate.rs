@@ -40,9 +40,14 @@ pub(crate) fn run(session: &Session, args: &SimulateArgs) -> Result<Outcome, Ref
     let stream = Stream::new(session, &args.stream)?;
     let (from, to) = (args.from.unwrap_or(0), args.to.unwrap_or(u64::MAX));
     fault::check_range(from, to)?;
-    let (mut compared, mut changed) = (0_u64, Vec::new());
+    let bounded = args.from.is_some() || args.to.is_some();
+    let (mut seen, mut compared, mut changed) = (0_u64, 0_u64, Vec::new());
     let verifier = stream.walk(stream.existing_tip()?.commit, None, |event, _| {
-        if (from..=to).contains(&event.sequence) && event.kind() == Some(EventType::PermitIssued) {
+        let inside = (from..=to).contains(&event.sequence);
+        if inside {
+            seen = seen.saturating_add(1);
+        }
+        if inside && event.kind() == Some(EventType::PermitIssued) {
             compared = compared.saturating_add(1);
             changed.extend(compare(event, &policy)?);
         }
@@ -55,6 +60,9 @@ pub(crate) fn run(session: &Session, args: &SimulateArgs) -> Result<Outcome, Ref
     verifier
         .finish_walk(from == 0)
         .map_err(|fault| stream.broken(&fault))?;
+    if bounded {
+        fault::check_range_holds(from, to, seen)?;
+    }
     changed.reverse();
     let mut outcome = Outcome::ok("simulate")
         .field("compared", compared)

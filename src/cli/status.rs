@@ -157,7 +157,7 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<Outcome, Refusa
     let permit_id: PermitId = args
         .permit_id
         .parse()
-        .map_err(|error| fault::input(format!("the permit id {error}")))?;
+        .map_err(|error| fault::id("permit", error, "permit status"))?;
     let wanted = permit_id.to_string();
     let stream = Stream::new(session, &args.stream)?;
     let mut events = Vec::new();

@@ -54,7 +54,7 @@ pub(crate) fn tips(
                 None => stream.tip_commit()?,
                 tip => tip,
             };
-            vec![(id.to_owned(), tip.ok_or_else(|| missing(id))?)]
+            vec![(id.to_owned(), tip.ok_or_else(|| missing(repository, id))?)]
         }
         None => repository
             .refs_with_prefix(STREAMS)?
@@ -120,19 +120,51 @@ fn lost_stream(id: &str) -> Refusal {
 
 fn check_id(id: &str) -> Result<(), Refusal> {
     stream_id_fault(id).map_or(Ok(()), |what| {
-        Err(fault::input(format!("the stream id `{id}` {what}")))
+        Err(fault::input(format!("the stream id `{id}` {what}"))
+            .next("take lower-case letters, digits and `.`, `_`, `-` in it, such as `main`; `permit stream list` names those that exist"))
     })
 }
 
-/// Says that a stream does not exist.
-fn missing(id: &str) -> Refusal {
-    Refusal::new(
+/// Says that a stream does not exist, and which do.
+fn missing(repository: &Repository, id: &str) -> Refusal {
+    const SHOWN: usize = 8;
+    let refusal = Refusal::new(
         Code::StreamMissing,
         format!("the stream `{id}` does not exist"),
+    );
+    // Where the refs cannot be listed, what is missing is missing all the same.
+    let there = repository.refs_with_prefix(STREAMS).unwrap_or_default();
+    let names = there
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix(STREAMS));
+    let refusal = names
+        .take(SHOWN)
+        .fold(refusal, |refusal, name| refusal.detail("exists", name));
+    let opening = format!("permit stream open {id}");
+    refusal.next(match fetching(repository) {
+        Some(fetch) => format!("{fetch}; or begin it: {opening}"),
+        None => opening,
+    })
+}
+
+/// Says that a repository holds no stream at all.
+pub(crate) fn none(session: &Session) -> Refusal {
+    Refusal::new(
+        Code::StreamMissing,
+        "this repository holds no stream, so that nothing was looked at",
     )
-    .next(format!(
-        "open it with `permit stream open {id}`, or fetch it: git fetch origin '{STREAMS}*:{STREAMS}*'"
-    ))
+    .next(match fetching(&session.repository) {
+        Some(fetch) => format!("{fetch}; where there may be none: `--allow-empty`"),
+        None => "permit stream open main; where there may be none: `--allow-empty`".to_owned(),
+    })
+}
+
+/// The command that brings the streams of the first remote, `origin` before others; nothing where there is no remote.
+fn fetching(repository: &Repository) -> Option<String> {
+    let remotes = repository.remotes().unwrap_or_default();
+    let origin = remotes.iter().find(|name| *name == "origin");
+    let remote = origin.or(remotes.first())?;
+    Some(format!("git fetch {remote} '{STREAMS}*:{STREAMS}*'"))
 }
 
 /// Says where a stream's chain is broken.
@@ -273,7 +305,7 @@ impl<'r> Stream<'r> {
 
     /// Says that the stream does not exist.
     pub(crate) fn missing(&self) -> Refusal {
-        missing(&self.id)
+        missing(self.repository, &self.id)
     }
 
     /// Walks from a commit back to the first event or until the visitor breaks off; verifies what it passes.
@@ -372,7 +404,14 @@ impl<'r> Stream<'r> {
                     self.id
                 ),
             ),
-            EventFault::Failed(what) => Refusal::new(Code::GitError, what.as_str()),
+            EventFault::Failed(what) => Refusal::new(
+                Code::GitError,
+                format!(
+                    "commit {commit} of the stream `{}` cannot be opened: {what}",
+                    self.id
+                ),
+            )
+            .next("see to it that this user may read the repository's objects, then run it again"),
             EventFault::Unreadable(_) | EventFault::Form(_) => {
                 self.chain(Verdict::Malformed, &format!("commit {commit}: {fault}"))
             }

@@ -46,7 +46,11 @@ pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<O
         let session = needed(session)?;
         let findings = verify_refs(session, None, None)?;
         let found: Vec<_> = findings.iter().map(|one| one.stream_id.clone()).collect();
-        let mut outcome = all(findings, stream::lost(session, &found));
+        let lost = stream::lost(session, &found);
+        if findings.is_empty() && lost.is_empty() && !args.allow_empty {
+            return Err(stream::none(session));
+        }
+        let mut outcome = all(findings, lost);
         note_rewound(session, &found, &mut outcome);
         return Ok(outcome);
     }
@@ -64,7 +68,12 @@ pub(crate) fn run(session: Option<&Session>, args: &VerifyChainArgs) -> Result<O
                     "the checkpoint is one of the stream `{stream_id}`"
                 )));
             }
-            let found = verify_refs(needed(session)?, Some(stream_id), expectation)?;
+            let found = match verify_refs(needed(session)?, Some(stream_id), expectation) {
+                Err(missing) if args.allow_empty && missing.code == Code::StreamMissing => {
+                    return Ok(all(Vec::new(), Vec::new()));
+                }
+                found => found?,
+            };
             let finding = found.into_iter().next();
             finding.ok_or_else(|| Refusal::new(Code::Internal, "a stream was lost"))?
         }
@@ -223,7 +232,11 @@ fn verify_folder(path: &Path, mut verifier: Verifier) -> Result<Verifier, Refusa
         names.push(entry.file_name().to_string_lossy().into_owned());
     }
     let progress = Progress::new("verifying", None);
-    for (sequence, name) in in_order(names) {
+    let events = in_order(names);
+    if events.is_empty() {
+        return Err(no_events(&path.display().to_string()).next(exported_below(path)));
+    }
+    for (sequence, name) in events {
         progress.step();
         let file = path.join(&name);
         let plain = std::fs::symlink_metadata(&file).map_err(|error| fault::io(&file, &error))?;
@@ -266,7 +279,13 @@ fn verify_tree(
         .collect();
     let limit = u64::try_from(MAX_EVENT).unwrap_or(u64::MAX);
     let progress = Progress::new("verifying", None);
-    for (sequence, name) in in_order(names) {
+    let events = in_order(names);
+    if events.is_empty() {
+        return Err(
+            no_events(place).next("name the folder of one stream: `--tree REV:audit/streams/ID`")
+        );
+    }
+    for (sequence, name) in events {
         progress.step();
         let file = if path.is_empty() {
             name.clone()
@@ -292,6 +311,25 @@ fn verify_tree(
         }
     }
     Ok(verifier)
+}
+
+/// Says that a folder holds no event: nothing was verified.
+fn no_events(place: &str) -> Refusal {
+    fault::input(format!("`{place}` holds no `<sequence>.audit.json`"))
+}
+
+/// Where the streams lie that were exported into a folder, as far as it holds any.
+fn exported_below(path: &Path) -> String {
+    let streams = path.join("audit/streams");
+    let entries = std::fs::read_dir(&streams).into_iter().flatten().flatten();
+    let first = entries.map(|entry| entry.file_name()).min();
+    match first {
+        Some(id) => format!("permit verify-chain --dir {}", streams.join(id).display()),
+        None => {
+            "name the folder that `permit stream export ID --dir DIR` wrote: DIR/audit/streams/ID"
+                .to_owned()
+        }
+    }
 }
 
 /// The event files of a folder by sequence; files of other names are not part of the stream.

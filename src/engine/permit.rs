@@ -14,7 +14,7 @@ use super::policy::{Effect, GrantMode, GrantTerms, SeverityToGating};
 use super::request::{Capability, MAX_REQUEST};
 use super::text::{stream_id_fault, text_fault};
 
-/// A permit: exactly the fields of section 5, in canonical order.
+/// A permit: exactly its fields, in canonical order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "permit")]

@@ -10,7 +10,7 @@ use super::code::{Code, Refusal};
 use super::digest::{Domain, Fingerprint, domain_hash};
 use super::text::{text_fault, unseen_fault};
 
-/// The largest request or permit, in bytes (section 1).
+/// The largest request or permit, in bytes.
 pub const MAX_REQUEST: usize = 1 << 20;
 
 /// A request that was read strictly.

@@ -22,7 +22,7 @@ const WAIT: Duration = Duration::from_micros(2_500);
 /// # Errors
 /// [`Error::Moved`] where the ref is not at `expected`, or where other writers held its lock at every try;
 /// [`Error::Locked`] where one and the same lock file was there; [`Error::Io`]. The ref is then as it was, and the
-/// lock of nobody else was removed.
+/// lock of nobody else was removed. [`Error::Unflushed`]: the ref is at `new`.
 pub(super) fn swap(
     repository: &Repository,
     name: &str,
@@ -43,7 +43,13 @@ pub(super) fn swap(
     }
     lock.write(new)?;
     lock.publish(&path)?;
-    path.parent().map_or(Ok(()), durable::sync_folder)
+    path.parent()
+        .map_or(Ok(()), durable::sync_folder)
+        .map_err(|source| Error::Unflushed {
+            name: name.to_owned(),
+            commit: new,
+            source: Box::new(source),
+        })
 }
 
 /// Waits one to four times [`WAIT`], by chance, so that waiting writers do not step on each other in turn.

@@ -38,7 +38,7 @@ impl LooseFolders {
     /// Refuses an object whose file ends before the object does, or is none; one that is in no file here passes.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Git`].
+    /// [`Error::Corrupt`], [`Error::Git`]; [`Error::Io`] where it cannot be opened or read.
     pub(super) fn check(&self, id: ObjectId) -> Result<()> {
         let [byte, ..] = *id.as_bytes();
         let mut names = self.names.borrow_mut();
@@ -63,15 +63,24 @@ impl LooseFolders {
                     return Err(Error::Git(what));
                 }
                 Ok(_) => {}
-                Err(_) => continue,
+                // `gc` put it into a pack and took the file away.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io(path)(error)),
             }
-            // What cannot be opened, or is damaged otherwise, libgit2 tells.
-            let Ok(file) = File::open(path) else {
-                continue;
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io(path)(error)),
             };
+            // What is damaged otherwise, libgit2 tells.
             let inflated = io::copy(&mut ZlibDecoder::new(file), &mut io::sink());
-            if inflated.is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
-                return Err(Error::corrupt(&id, "its file is cut short"));
+            match inflated {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(Error::corrupt(&id, "its file is cut short"));
+                }
+                // Only the system's own errors have a number; what zlib finds has none.
+                Err(error) if error.raw_os_error().is_some() => return Err(Error::io(path)(error)),
+                _ => {}
             }
         }
         Ok(())

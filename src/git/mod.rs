@@ -82,6 +82,28 @@ pub enum Error {
         /// Why it names none.
         what: String,
     },
+    /// `HEAD` where nothing was committed yet.
+    #[error("`{rev}` names no commit yet: nothing is committed on this branch")]
+    Unborn {
+        /// The revision as it was given.
+        rev: String,
+    },
+    /// No repository at a path, or at any folder that holds it.
+    #[error("there is no git repository at or above `{}`", path.display())]
+    NoRepository {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A ref that moved, and whose folder could not be flushed to the disk: it stands, unless the machine stops now.
+    #[error("`{name}` is at {commit} now, and cannot be flushed to the disk: {source}")]
+    Unflushed {
+        /// The full name of the ref.
+        name: String,
+        /// Where it is.
+        commit: CommitId,
+        /// What could not be flushed, and why.
+        source: Box<Error>,
+    },
     /// A symlink or a submodule on a path, a folder where a file is needed, or the reverse.
     #[error("`{path}` is {what}")]
     NotRegular {

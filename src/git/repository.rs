@@ -7,7 +7,7 @@ use std::{
     sync::Once,
 };
 
-use git2::{ConfigLevel, ErrorCode, ObjectType, Odb, Reference, RepositoryOpenFlags};
+use git2::{ConfigLevel, ErrorClass, ErrorCode, ObjectType, Odb, Reference, RepositoryOpenFlags};
 
 use super::{
     CommitId, Error, FirstParents, History, ObjectId, RawCommit, Result, Snapshot, StreamRef,
@@ -195,9 +195,18 @@ impl Repository {
         if let Ok(id) = base.to_ascii_lowercase().parse() {
             return Ok(id);
         }
-        let unresolved = |error: &git2::Error| Error::Unresolved {
-            rev: rev.to_owned(),
-            what: error.message().to_owned(),
+        let unresolved = |error: &git2::Error| match (error.class(), error.code()) {
+            // A ref that is there and cannot be opened is no name of nothing.
+            (ErrorClass::Os, code) if code != ErrorCode::NotFound => {
+                Error::Git(format!("cannot read `{base}`: {}", error.message()))
+            }
+            (_, ErrorCode::UnbornBranch) => Error::Unborn {
+                rev: rev.to_owned(),
+            },
+            _ => Error::Unresolved {
+                rev: rev.to_owned(),
+                what: error.message().to_owned(),
+            },
         };
         match self.inner.resolve_reference_from_short_name(base) {
             Ok(reference) => {
@@ -206,6 +215,14 @@ impl Repository {
                     .target()
                     .ok_or_else(|| unresolved(&git2::Error::from_str("the ref is symbolic")))?;
                 ObjectId::from_git(id)
+            }
+            Err(_)
+                if base == "HEAD"
+                    && matches!(self.inner.head(), Err(unborn) if unborn.code() == ErrorCode::UnbornBranch) =>
+            {
+                Err(Error::Unborn {
+                    rev: rev.to_owned(),
+                })
             }
             Err(error) if matches!(error.code(), ErrorCode::NotFound | ErrorCode::InvalidSpec) => {
                 ObjectId::from_git(
@@ -445,10 +462,9 @@ fn open_fault(path: &Path, error: &git2::Error) -> Error {
             what: message.to_owned(),
         }
     } else if error.code() == ErrorCode::NotFound {
-        Error::Git(format!(
-            "there is no git repository at or above `{}`",
-            path.display()
-        ))
+        Error::NoRepository {
+            path: path.to_owned(),
+        }
     } else {
         Error::Git(message.to_owned())
     }

@@ -12,7 +12,7 @@
 //! ```
 use std::str;
 
-use git2::{ErrorCode, ObjectType, Odb, OdbObject};
+use git2::{ErrorClass, ErrorCode, ObjectType, Odb, OdbObject};
 use sha1::{Digest, Sha1};
 
 use super::{
@@ -55,10 +55,10 @@ pub enum EventFault {
     /// The repository lacks the object.
     #[error("the commit is not in the repository")]
     Missing,
-    /// The object could not be asked for: what lies in its place is no file.
+    /// What lies in the object's place is no file, or the system does not let it be opened: nothing is known of it.
     #[error("{0}")]
     Failed(String),
-    /// The object cannot be read, is no commit, or does not hash to its id.
+    /// The object is damaged, is no commit, or does not hash to its id.
     #[error("the commit cannot be read: {0}")]
     Unreadable(String),
     /// The commit is not in an event's form; the text names the part.
@@ -191,17 +191,21 @@ impl<'r> StreamRef<'r> {
         let unreadable = |error: git2::Error| {
             if error.code() == ErrorCode::NotFound {
                 EventFault::Missing
+            } else if error.class() == ErrorClass::Os {
+                EventFault::Failed(error.message().to_owned())
             } else {
                 EventFault::Unreadable(error.message().to_owned())
             }
         };
         let oid = git2::Oid::from_bytes(id.as_bytes()).map_err(unreadable)?;
-        self.repository
-            .check_loose(id.into())
-            .map_err(|error| match error {
-                Error::Git(what) => EventFault::Failed(what),
-                other => EventFault::Unreadable(other.to_string()),
-            })?;
+        self.repository.check_loose(id.into()).map_err(|error| {
+            let what = error.to_string();
+            if matches!(error, Error::Io { .. } | Error::Git(_)) {
+                EventFault::Failed(what)
+            } else {
+                EventFault::Unreadable(what)
+            }
+        })?;
         let object = self.odb.read(oid).map_err(unreadable)?;
         if object.kind() != ObjectType::Commit {
             return Err(EventFault::Unreadable(format!("it is a {}", object.kind())));
@@ -258,6 +262,7 @@ impl<'r> StreamRef<'r> {
     ///
     /// # Errors
     /// [`Error::Moved`] where the ref is not at `tip`, [`Error::Locked`], [`Error::Io`]. The ref is then as it was.
+    /// [`Error::Unflushed`]: the ref has moved.
     pub fn append(&self, tip: Option<CommitId>, storing: Storing<'_>) -> Result<CommitId> {
         if self.tip()? != tip {
             return Err(Error::Moved);
@@ -271,7 +276,7 @@ impl<'r> StreamRef<'r> {
     ///
     /// # Errors
     /// [`Error::Moved`] where the ref is not at `expected`, [`Error::Locked`], [`Error::Io`]. The ref is then as it
-    /// was.
+    /// was. [`Error::Unflushed`]: the ref has moved.
     pub fn swap(&self, expected: Option<CommitId>, new: CommitId) -> Result<()> {
         lock::swap(self.repository, &self.name, expected, new)
     }

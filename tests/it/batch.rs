@@ -53,15 +53,23 @@ fn results_stand_in_the_order_of_the_requests() {
             "OK"
         ]
     );
+    let count = |name: &str| summary[name].as_u64().unwrap();
     assert_eq!(
-        (&summary["issued"], &summary["refused"]),
-        (&json!(4), &json!(3))
+        (count("issued"), count("blocked"), count("pending")),
+        (4, 1, 1)
     );
+    assert_eq!(count("allowed") + count("warned"), 3);
+    assert_eq!((count("refused"), count("failed")), (2, 0));
     assert_eq!(
         (&summary["reason"], run.exit),
-        (&json!("DECISION_BLOCK"), 3),
-        "the first that is not 0"
+        (&json!("INVALID_REQUEST"), 7),
+        "the gravest class, not the first"
     );
+    let numbers: Vec<_> = results
+        .iter()
+        .map(|result| result["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7], "each names its line");
     let sequences: Vec<_> = results
         .iter()
         .filter_map(|result| result["sequence"].as_u64())
@@ -114,9 +122,10 @@ fn an_atomic_batch_is_appended_whole_or_not_at_all() {
         // Nothing but the summary, in the shape of every other batch.
         let summary: Value = serde_json::from_str(&run.stdout).unwrap();
         assert_eq!(summary["schema"], "permit.result.issue.batch.v1");
+        let (pending, refused) = if exit == 4 { (3, 0) } else { (0, 3) };
         assert_eq!(
-            (&summary["issued"], &summary["refused"]),
-            (&json!(0), &json!(3))
+            (&summary["issued"], &summary["pending"], &summary["refused"]),
+            (&json!(0), &json!(pending), &json!(refused))
         );
         assert_eq!(
             (&summary["reason"], &summary["details"]["line"]),

@@ -24,6 +24,7 @@ mod commands;
 mod determinism;
 mod exec;
 mod git;
+mod green;
 mod guard;
 mod hap;
 mod help;

@@ -1,17 +1,16 @@
 //! `permit hap owners`, `authority` and `profiles`: who may do what, at a commit; changes go to the work tree.
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::{AtArgs, AuthorityArgs, HistoryArgs};
 use super::clock::Now;
 use super::commits::{held, snapshot_at};
+use crate::cli::fault;
 use crate::cli::outcome::Outcome;
 use crate::cli::render::{BAD, DIM, GOOD, paint, safe};
 use crate::cli::session::Session;
-use crate::cli::{fault, files};
+use crate::cli::work_folder::WorkFolder;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::hap::Found;
 use crate::engine::hap::attestation::MAX_BLOB;
@@ -211,42 +210,28 @@ fn list(
 
 /// A file of the work tree that is changed for a pull request, and never committed here.
 pub(super) struct WorkFile {
-    path: PathBuf,
+    folder: WorkFolder,
+    path: String,
     pub(super) bytes: Option<Vec<u8>>,
 }
 
 impl WorkFile {
     pub(super) fn open(session: &Session, path: &str) -> Result<Self, Refusal> {
-        let root = session.repository.work_dir().ok_or_else(|| {
-            fault::input("a bare repository has no work tree to write into")
-                .next("run it in a clone with a work tree, commit and push")
-        })?;
-        let path = root.join(path);
-        let bytes = match path.symlink_metadata() {
-            Ok(found) if found.is_file() => Some(files::read(&path, MAX_BLOB)?),
-            Ok(_) => {
-                return Err(fault::input(format!(
-                    "`{}` is no regular file",
-                    path.display()
-                )));
-            }
-            Err(_) => None,
-        };
-        Ok(Self { path, bytes })
+        let folder = WorkFolder::open(session)?;
+        let bytes = folder.read(path, MAX_BLOB)?;
+        Ok(Self {
+            folder,
+            path: path.to_owned(),
+            bytes,
+        })
     }
 
     /// Writes a record, indented for a reviewer, in place of what was there.
     pub(super) fn write(&self, record: &impl Serialize) -> Result<(), Refusal> {
-        let mut text = serde_json::to_string_pretty(record)
-            .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
-        text.push('\n');
-        self.write_bytes(text.as_bytes())
+        self.folder.write_document(&self.path, record)
     }
 
     pub(super) fn write_bytes(&self, bytes: &[u8]) -> Result<(), Refusal> {
-        if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| fault::io(folder, &error))?;
-        }
-        std::fs::write(&self.path, bytes).map_err(|error| fault::io(&self.path, &error))
+        self.folder.write(&self.path, bytes)
     }
 }

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use crate::cli::fault;
 use crate::cli::session::Session;
 use crate::engine::code::Refusal;
@@ -14,12 +16,13 @@ pub(super) fn read(path: &Path) -> Result<ProviderSecret, Refusal> {
     let file = File::open(path).map_err(|error| fault::io(path, &error))?;
     let metadata = file.metadata().map_err(|error| fault::io(path, &error))?;
     check_mode(path, &metadata)?;
-    let mut text = String::new();
+    // Room for all that is read, so that no copy is left behind where it grew.
+    let mut text = Zeroizing::new(String::with_capacity(256));
     file.take(128)
         .read_to_string(&mut text)
         .map_err(|error| fault::io(path, &error))?;
     text.strip_suffix('\n')
-        .unwrap_or(&text)
+        .unwrap_or(text.as_str())
         .parse()
         .map_err(|_| {
             fault::input(format!(
@@ -74,10 +77,9 @@ pub(super) fn create(session: Option<&Session>, path: &Path) -> Result<ProviderS
             .next("name a file outside the repository"));
         }
     }
-    let mut seed = [0_u8; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut seed))
-        .map_err(|error| fault::io(Path::new("/dev/urandom"), &error))?;
+    let mut seed = Zeroizing::new([0_u8; 32]);
+    getrandom::fill(seed.as_mut_slice()).map_err(|error| fault::io(path, &error.into()))?;
+    let text = Zeroizing::new(hex::encode(seed.as_slice()));
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -85,7 +87,7 @@ pub(super) fn create(session: Option<&Session>, path: &Path) -> Result<ProviderS
     options
         .open(path)
         .and_then(|mut file| {
-            file.write_all(hex::encode(seed).as_bytes())?;
+            file.write_all(text.as_bytes())?;
             file.sync_all()
         })
         .map_err(|error| fault::io(path, &error))?;

@@ -56,6 +56,8 @@ pub(super) struct Issuance {
 /// What replaying a stream, or a part of it, found; lists are in the order of the walk, newest first.
 #[derive(Default)]
 pub(super) struct Findings {
+    /// The events of the range, permits or not.
+    pub(super) seen: u64,
     pub(super) replayed: u64,
     diverged: u64,
     divergences: Vec<Divergence>,
@@ -70,6 +72,7 @@ impl Find for Findings {
         for issuance in earlier.issuances {
             self.note_issuance(issuance);
         }
+        self.seen = self.seen.saturating_add(earlier.seen);
         self.replayed = self.replayed.saturating_add(earlier.replayed);
         self.diverged = self.diverged.saturating_add(earlier.diverged);
         self.divergences.append(&mut earlier.divergences);
@@ -112,6 +115,7 @@ impl Findings {
         stream_id: &str,
         stream: Self,
     ) -> Result<(), Refusal> {
+        self.seen = self.seen.saturating_add(stream.seen);
         self.replayed = self.replayed.saturating_add(stream.replayed);
         self.diverged = self.diverged.saturating_add(stream.diverged);
         self.divergences

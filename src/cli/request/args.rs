@@ -16,6 +16,18 @@ pub(crate) enum RequestVerb {
     List(RequestListArgs),
 }
 
+impl RequestVerb {
+    /// The command as it stands in the `schema` of its result.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            RequestVerb::New(_) => "request.new",
+            RequestVerb::Check(_) => "request.check",
+            RequestVerb::Show(_) => "request.show",
+            RequestVerb::List(_) => "request.list",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("source").required(true).args(["draft", "request"]))]
 pub(crate) struct RequestNewArgs {

@@ -33,7 +33,7 @@ pub(crate) fn run(session: &Session, verb: &RequestVerb) -> Result<Outcome, Refu
 pub(crate) fn load(governed: &Governed<'_>, id: &str) -> Result<ExecutionRequest, Refusal> {
     let id: ExecutionRequestId = id
         .parse()
-        .map_err(|error| fault::input(format!("the execution request's id {error}")))?;
+        .map_err(|error| fault::id("execution request", error, "permit request list"))?;
     let path = ExecutionRequest::path_of(id);
     read(governed, &path)?.ok_or_else(|| {
         Refusal::new(

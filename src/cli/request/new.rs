@@ -9,6 +9,7 @@ use serde_json::json;
 use super::super::ledger::find;
 use super::super::outcome::Outcome;
 use super::super::session::{MAX_GOVERNED, Session};
+use super::super::work_folder::WorkFolder;
 use super::super::{fault, files};
 use super::args::RequestNewArgs;
 use super::check::check_record;
@@ -20,7 +21,7 @@ use crate::engine::request::{MAX_REQUEST, Request};
 use crate::engine::review::Found;
 
 pub(super) fn run(session: &Session, args: &RequestNewArgs) -> Result<Outcome, Refusal> {
-    let root = session.work_tree()?;
+    let folder = WorkFolder::open(session)?;
     let record = match &args.draft {
         Some(path) => {
             let bytes = files::read(path, usize::try_from(MAX_GOVERNED).unwrap_or(usize::MAX))?;
@@ -34,13 +35,12 @@ pub(super) fn run(session: &Session, args: &RequestNewArgs) -> Result<Outcome, R
     };
     check_record(session, &session.govern_at(args.at.as_deref())?, &record)?;
     let path = ExecutionRequest::path_of(record.id());
-    let file = root.join(&path);
-    if file.symlink_metadata().is_ok() {
+    if folder.holds(&path)? {
         return Err(fault::input(format!(
             "`{path}` exists: a record never changes"
         )));
     }
-    files::write_document(&file, record.document())?;
+    folder.write_document(&path, record.document())?;
     Ok(Outcome::ok("request.new")
         .field("request_id", record.id())
         .field("path", &path)

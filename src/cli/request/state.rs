@@ -11,6 +11,7 @@ use super::super::render::{DIM, WARN, paint, safe};
 use super::super::session::{Governed, Session, sha};
 use super::super::stream::{At, Stream};
 use super::args::{RequestListArgs, RequestShowArgs};
+use super::check::check_record;
 use super::{load, paths, read};
 use crate::engine::canonical::Value;
 use crate::engine::chain::{PermitState, Projection};
@@ -197,7 +198,13 @@ pub(super) fn show(session: &Session, args: &RequestShowArgs) -> Result<Outcome,
         list(&blocked),
         list(&document.required_approvers),
     );
-    if let Some(refusal) = &missing {
+    // What `issue` checks of the record before it looks at any review.
+    let refused = match check_record(session, &governed, &record) {
+        Err(refusal) if refusal.class() == Class::Failed => return Err(refusal),
+        checked => checked.err(),
+    };
+    let missing: Vec<Refusal> = refused.into_iter().chain(missing).collect();
+    for refusal in &missing {
         text.push_str(&format!(
             "  missing     {}: {}\n",
             refusal.code,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::files;
 use super::super::ledger::{Case, Entry, ManifestAt};
-use super::super::outcome::Outcome;
+use super::super::outcome::{Outcome, details};
 use super::super::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use super::super::review_args::ReviewCheckArgs;
 use super::super::session::{Governed, Session};
@@ -168,7 +168,7 @@ fn named(refusal: &Refusal) -> Value {
     json!({
         "reason": refusal.code,
         "message": refusal.message,
-        "details": refusal.details.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "details": details(refusal),
         "next_step": refusal.next_step(),
     })
 }

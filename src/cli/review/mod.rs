@@ -32,7 +32,7 @@ pub(crate) fn run(session: &Session, verb: &ReviewVerb) -> Result<Outcome, Refus
 
 fn review_id(text: &str) -> Result<ReviewId, Refusal> {
     text.parse()
-        .map_err(|error| fault::input(format!("the review id {error}")))
+        .map_err(|error| fault::id("review", error, "permit review list"))
 }
 
 /// Says that there is no such review, where it was looked for.

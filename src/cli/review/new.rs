@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use super::super::hap::read_blob;
+use super::super::manifest::MANIFESTS;
 use super::super::outcome::Outcome;
 use super::super::render::{DIM, paint, safe};
 use super::super::review_args::ReviewNewArgs;
 use super::super::session::{Governed, MAX_GOVERNED, Session};
 use super::super::stream::Stream;
+use super::super::work_folder::WorkFolder;
 use super::super::{fault, files};
 use crate::engine::canonical;
 use crate::engine::code::{Code, Refusal};
@@ -15,7 +17,8 @@ use crate::engine::evaluate::{Decision, ReviewNeed, evaluate};
 use crate::engine::policy::{AttestedTerms, ReviewType};
 use crate::engine::request::{MAX_REQUEST, Request};
 use crate::engine::review::{
-    Anchor, Artifact, Condition, Draft, Manifest, PrincipalKind, Reviewer, Scope, scope_address,
+    Anchor, Artifact, Condition, Draft, Manifest, PRINCIPALS_PATH, PrincipalKind, Reviewer, Scope,
+    scope_address,
 };
 
 pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Refusal> {
@@ -38,8 +41,9 @@ pub(super) fn run(session: &Session, args: &ReviewNewArgs) -> Result<Outcome, Re
     }
     let artifact = draft(session, args, &request, &need, attestations)?;
     let path = need.path();
-    refuse_to_lose(root, &path, &governed)?;
-    files::replace(&root.join(&path), &artifact.to_file()?)?;
+    let folder = WorkFolder::open(session)?;
+    refuse_to_lose(&folder, &path, &governed)?;
+    folder.write(&path, &artifact.to_file()?)?;
 
     let document = artifact.document();
     let mut text = format!("{}\n{}\n", document.review_id, paint(DIM, &safe(&path)));
@@ -143,7 +147,7 @@ fn draft(
         manifest_envelope_id: args
             .manifest
             .parse()
-            .map_err(|error| fault::input(format!("the manifest id {error}")))?,
+            .map_err(|error| fault::id("manifest", error, MANIFESTS))?,
         verdict: args.verdict.into(),
         conditions,
         reviewer: Reviewer {
@@ -178,8 +182,9 @@ fn refuse_programs(args: &ReviewNewArgs) -> Result<(), Refusal> {
 }
 
 /// Refuses to overwrite a file that no commit holds.
-fn refuse_to_lose(root: &Path, path: &str, governed: &Governed<'_>) -> Result<(), Refusal> {
-    let Ok(present) = std::fs::read(root.join(path)) else {
+fn refuse_to_lose(folder: &WorkFolder, path: &str, governed: &Governed<'_>) -> Result<(), Refusal> {
+    let limit = usize::try_from(MAX_GOVERNED).unwrap_or(usize::MAX);
+    let Some(present) = folder.read(path, limit)? else {
         return Ok(());
     };
     let committed = governed.snapshot.file(path, MAX_GOVERNED).ok().flatten();
@@ -205,6 +210,7 @@ fn warnings(
         .iter()
         .filter(|id| PrincipalKind::of_id(id) == Some(PrincipalKind::Human))
         .count();
+    let asks_people = matches!(asks, ReviewType::Signers(_));
     if let ReviewType::Signers(terms) = asks {
         let asked = terms.min_cross_signers.max(2);
         if u32::try_from(humans).is_ok_and(|humans| humans < asked) {
@@ -219,6 +225,11 @@ fn warnings(
     if committed.is_none() && !root.join(&manifest).is_file() {
         warnings.push(format!(
             "`{manifest}` is neither in the governed commit nor in the work tree"
+        ));
+    }
+    if asks_people && governed.snapshot.entry(PRINCIPALS_PATH)?.is_none() {
+        warnings.push(format!(
+            "the governed commit holds no `{PRINCIPALS_PATH}`, so that nobody's signature counts: commit the table first, in a change of its own"
         ));
     }
     if document.scope == Scope::TestScope {

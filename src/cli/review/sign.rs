@@ -9,6 +9,7 @@ use super::super::outcome::Outcome;
 use super::super::render::{self, DIM, WARN, paint, safe};
 use super::super::review_args::ReviewSignArgs;
 use super::super::session::Session;
+use super::super::work_folder::WorkFolder;
 use super::super::{fault, files};
 use super::inquiry::signed;
 use super::{read_draft, review_id};
@@ -44,7 +45,7 @@ pub(super) fn run(session: &Session, args: &ReviewSignArgs) -> Result<Outcome, R
     check(&artifact, principal, &armored, &table)?;
     let artifact = artifact.signed_by(principal, &armored)?;
     let path = Artifact::path_of(id);
-    files::replace(&root.join(&path), &artifact.to_file()?)?;
+    WorkFolder::open(session)?.write(&path, &artifact.to_file()?)?;
     let waiting: Vec<&str> = {
         let signed = signed(artifact.document());
         let all = artifact.document().cross_signers.iter();

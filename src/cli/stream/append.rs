@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
+use super::super::outcome::Durable;
+use super::super::render::still;
 use super::{At, Stream};
 use crate::engine::chain::{SealedEvent, Tip};
 use crate::engine::code::{Code, Refusal};
@@ -91,7 +93,7 @@ impl Stream<'_> {
                 });
             };
             let placed = match authority {
-                None => self.place(tip, storing)?,
+                None => self.place(tip, storing, &newest)?,
                 Some((remote, theirs)) => {
                     let new = storing.finish()?;
                     self.publish(remote, theirs, tip, new, true)?.then_some(new)
@@ -155,10 +157,17 @@ impl Stream<'_> {
         &self,
         tip: Option<CommitId>,
         storing: git::Storing<'_>,
+        newest: &Tip,
     ) -> Result<Option<CommitId>, Refusal> {
         match self.reference.append(tip, storing) {
             Ok(new) => Ok(Some(new)),
             Err(git::Error::Moved) => Ok(None),
+            Err(git::Error::Unflushed { source, .. }) => {
+                let see = format!("permit log --stream {}", self.id);
+                let durable = Durable::newest(newest, see);
+                let what = format!("its ref cannot be flushed to the disk: {source}");
+                Err(still(Refusal::new(Code::IoError, what), Some(&durable)))
+            }
             Err(other) => Err(other.into()),
         }
     }

@@ -44,6 +44,20 @@ impl Refusal {
         self
     }
 
+    /// The details by name, in the order in which the names came; a name that came more than once has more than one
+    /// value, and none is lost.
+    #[must_use]
+    pub fn grouped(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (name, value) in &self.details {
+            match groups.iter_mut().find(|(known, _)| known == name) {
+                Some((_, values)) => values.push(value),
+                None => groups.push((name, vec![value])),
+            }
+        }
+        groups
+    }
+
     /// The class of the code.
     #[must_use]
     pub const fn class(&self) -> Class {
@@ -82,6 +96,13 @@ mod tests {
             [
                 ("recorded".to_owned(), "9f2c".to_owned()),
                 ("computed".to_owned(), "41ab".to_owned())
+            ]
+        );
+        assert_eq!(
+            refusal.clone().detail("recorded", "77aa").grouped(),
+            [
+                ("recorded", vec!["9f2c", "77aa"]),
+                ("computed", vec!["41ab"])
             ]
         );
         assert_eq!(

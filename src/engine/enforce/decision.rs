@@ -124,8 +124,17 @@ impl Finding {
 impl From<Refusal> for Finding {
     fn from(refusal: Refusal) -> Self {
         let mut context = Object::new();
-        for (name, value) in &refusal.details {
-            context.insert(name.clone(), Value::from(value.clone()));
+        for (name, values) in refusal.grouped() {
+            let value = match values.as_slice() {
+                [value] => Value::from((*value).to_owned()),
+                values => Value::Array(
+                    values
+                        .iter()
+                        .map(|value| Value::from((*value).to_owned()))
+                        .collect(),
+                ),
+            };
+            context.insert(name.to_owned(), value);
         }
         context.insert("message", Value::from(refusal.message.clone()));
         Self {

@@ -30,7 +30,7 @@ pub const VERSION: &str = "0.3";
 /// The longest blob that is read, in bytes: that of a governed file.
 pub const MAX_BLOB: usize = 8 * 1024 * 1024;
 
-/// What a provider signs (section 7.1, with 16.4 and 18.2).
+/// What a provider signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Payload {
     /// A UUID. It is not the attestation hash.
@@ -78,7 +78,7 @@ pub struct ResolvedDomain {
     pub env: String,
 }
 
-/// A place in a decision stream (section 18.2).
+/// A place in a decision stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StreamLink {
     /// The project.

@@ -31,7 +31,7 @@ pub struct Registry {
     pub authority: Vec<AuthorityEvent>,
 }
 
-/// An organization, its repositories and the profiles that it declared to use (section 19.2).
+/// An organization, its repositories and the profiles that it declared to use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Organization {
@@ -43,7 +43,7 @@ pub struct Organization {
     pub profiles: Vec<String>,
 }
 
-/// One event in the life of a person's authority (section 19.4).
+/// One event in the life of a person's authority.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorityEvent {
@@ -211,7 +211,7 @@ impl Registry {
         })
     }
 
-    /// Walks the events of one person, oldest first (section 19.4).
+    /// Walks the events of one person, oldest first.
     pub fn history<'r>(&'r self, did: &'r str) -> impl Iterator<Item = &'r AuthorityEvent> {
         self.authority.iter().filter(move |event| event.did == did)
     }

@@ -6,10 +6,10 @@ use super::{Found, names};
 use crate::engine::canonical::from_slice;
 use crate::engine::code::{Code, Refusal};
 
-/// The declaration's path in the head commit (section 13.1).
+/// The declaration's path in the head commit.
 pub const PATH: &str = ".hap/decision.json";
 
-/// What the proposer declared: governance choices and nothing else, least of all reasons (section 5.1).
+/// What the proposer declared: governance choices and nothing else, least of all reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Declaration {

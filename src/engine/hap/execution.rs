@@ -7,7 +7,7 @@ use super::profile::Profile;
 use crate::engine::canonical::{from_slice, present};
 use crate::engine::code::{Code, Refusal};
 
-/// What an execution request of section 8.1 says, for the frame and for nothing else.
+/// What an execution request says, for the frame and for nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {

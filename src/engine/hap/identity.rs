@@ -4,6 +4,10 @@
 //! `ssh-keygen` accepts, since a principal here is a person: exactly one DID a line, no patterns, no certificate
 //! authorities, and never one key for two DIDs. The file is judged as a whole: one bad line makes all of it invalid.
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use wildmatch::WildMatch;
+
 use super::Found;
 use super::names;
 use crate::engine::code::{Code, Refusal};
@@ -232,7 +236,7 @@ impl Signer {
         let Some(list) = &self.namespaces else {
             return true;
         };
-        let fits = |pattern: &str| fits_pattern(pattern.as_bytes(), NAMESPACE.as_bytes());
+        let fits = |pattern: &str| WildMatch::new(pattern).matches(NAMESPACE);
         let denied = |pattern: &str| pattern.strip_prefix('!').is_some_and(fits);
         list.split(',').any(fits) && !list.split(',').any(denied)
     }
@@ -259,20 +263,6 @@ fn split_options(text: &str) -> Result<(Vec<&str>, &str), String> {
     ))
 }
 
-/// Tells whether a text fits a pattern of literal bytes, `?` for any one and `*` for any run of them.
-fn fits_pattern(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern, text) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            fits_pattern(rest, text)
-                || matches!(text, [_, after @ ..] if fits_pattern(pattern, after))
-        }
-        ([b'?', rest @ ..], [_, after @ ..]) => fits_pattern(rest, after),
-        ([literal, rest @ ..], [byte, after @ ..]) => literal == byte && fits_pattern(rest, after),
-        ([], [_, ..]) | ([_, ..], []) => false,
-    }
-}
-
 /// Reads `YYYYMMDD[HHMM[SS]][Z]` as UTC, whatever the machine's zone: two machines must not disagree.
 fn unix_seconds(text: &str) -> Result<i64, String> {
     let fault = || format!("`{}` is no time", text.escape_debug());
@@ -280,49 +270,10 @@ fn unix_seconds(text: &str) -> Result<i64, String> {
     if !matches!(digits.len(), 8 | 12 | 14) || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(fault());
     }
-    let number = |from: usize, to: usize| -> Option<i64> {
-        match digits.get(from..to) {
-            Some(part) => part.parse().ok(),
-            None => Some(0),
-        }
-    };
-    let seconds = || {
-        let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
-        let (hour, minute, second) = (number(8, 10)?, number(10, 12)?, number(12, 14)?);
-        let in_range = (1..=12).contains(&month)
-            && (1..=31).contains(&day)
-            && hour <= 23
-            && minute <= 59
-            && second <= 60;
-        if !in_range {
-            return None;
-        }
-        days_since_1970(year, month, day)?
-            .checked_mul(86_400)?
-            .checked_add(hour.checked_mul(3_600)?)?
-            .checked_add(minute.checked_mul(60)?)?
-            .checked_add(second)
-    };
-    seconds().ok_or_else(fault)
-}
-
-/// Counts days in the proleptic Gregorian calendar; years begin in March, so that a leap day ends one.
-fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
-    let (year, month) = if month > 2 {
-        (year, month.checked_sub(3)?)
-    } else {
-        (year.checked_sub(1)?, month.checked_add(9)?)
-    };
-    let leap_days = year
-        .div_euclid(4)
-        .checked_sub(year.div_euclid(100))?
-        .checked_add(year.div_euclid(400))?;
-    let before_month = month.checked_mul(153)?.checked_add(2)?.div_euclid(5);
-    year.checked_mul(365)?
-        .checked_add(leap_days)?
-        .checked_add(before_month)?
-        .checked_add(day)?
-        .checked_sub(719_469)
+    let whole = format!("{digits:0<14}");
+    let time = DateTime::strptime("%Y%m%d%H%M%S", whole).map_err(|_| fault())?;
+    let timestamp = TimeZone::UTC.to_timestamp(time).map_err(|_| fault())?;
+    Ok(timestamp.as_second())
 }
 
 fn invalid(what: impl std::fmt::Display) -> Refusal {

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
 
 /// Multicodec prefix of an Ed25519 public key.
 const ED25519_PUB: [u8; 2] = [0xed, 0x01];
@@ -62,7 +63,7 @@ impl FromStr for ProviderKey {
     type Err = NotAKey;
 
     fn from_str(text: &str) -> Result<Self, NotAKey> {
-        let key = VerifyingKey::from_bytes(&seed_bytes(text)?).map_err(|_| NotAKey::Point)?;
+        let key = VerifyingKey::from_bytes(&*seed_bytes(text)?).map_err(|_| NotAKey::Point)?;
         if key.is_weak() {
             return Err(NotAKey::Point);
         }
@@ -110,7 +111,7 @@ impl FromStr for ProviderSecret {
 
     /// Reads the seed from its 64 lower-case hexadecimal digits.
     fn from_str(text: &str) -> Result<Self, NotAKey> {
-        Ok(Self::new(&seed_bytes(text)?))
+        Ok(Self::new(&*seed_bytes(text)?))
     }
 }
 
@@ -120,10 +121,11 @@ impl fmt::Debug for ProviderSecret {
     }
 }
 
-fn seed_bytes(text: &str) -> Result<[u8; 32], NotAKey> {
+/// Reads 32 bytes of hexadecimal digits; they are wiped when they are done with.
+fn seed_bytes(text: &str) -> Result<Zeroizing<[u8; 32]>, NotAKey> {
     let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let mut bytes = [0; 32];
-    if !lower || hex::decode_to_slice(text, &mut bytes).is_err() {
+    let mut bytes = Zeroizing::new([0; 32]);
+    if !lower || hex::decode_to_slice(text, bytes.as_mut_slice()).is_err() {
         return Err(NotAKey::Text);
     }
     Ok(bytes)

@@ -17,7 +17,7 @@ pub const SCHEMA: &str = "permit.hap_service_providers.v1";
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProvidersFile {
-    /// [`SCHEMA`].
+    /// The name of this form.
     pub schema: String,
     /// The providers.
     pub providers: Vec<ProviderEntry>,

@@ -319,7 +319,7 @@ impl<'k> Verifier<'k> {
     }
 }
 
-/// Puts registrations in the order of their sequence, as an exchange format may hold them in any (section 18.6).
+/// Puts registrations in the order of their sequence, as an exchange format may hold them in any.
 ///
 /// # Errors
 /// `STREAM_MALFORMED`: one that claims no place.

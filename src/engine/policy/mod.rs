@@ -25,7 +25,7 @@ pub use matcher::Matcher;
 pub use resolve::Resolution;
 pub use rule::{Effect, GrantMode, GrantTerms, Mismatch, Rule, Subject};
 
-/// The most rules, principals or artifacts that one document may hold (section 1).
+/// The most rules, principals or artifacts that one document may hold.
 pub const MAX_ENTRIES: usize = 10_000;
 
 /// A policy document that was read strictly, with its hash.
@@ -81,7 +81,7 @@ pub struct ConflictResolution {
     pub stable_order_mode: StableOrder,
 }
 
-/// A role that a reviewer may hold (reviews.md).
+/// A role that a reviewer may hold.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -114,9 +114,9 @@ impl Role {
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 #[schemars(untagged)]
 pub enum ReviewType {
-    /// Signatures of humans (reviews.md).
+    /// Signatures of humans.
     Signers(SignerTerms),
-    /// Attestations of every required domain (hap.md), beside signatures.
+    /// Attestations of every required domain, beside signatures.
     Attestations(AttestedTerms),
 }
 
@@ -316,7 +316,7 @@ impl Policy {
             .map_or(Ok(()), |fault| Err(malformed(fault)))
     }
 
-    /// The policy's hash (section 3): the same for every layout and order of rules, another for any other change.
+    /// The policy's hash: the same for every layout and order of rules, another for any other change.
     #[must_use]
     pub fn hash(&self) -> PolicyHash {
         self.hash
@@ -346,7 +346,7 @@ impl Policy {
         self.document.conflict_resolution
     }
 
-    /// The repositories that an execution request may name (execution-requests.md).
+    /// The repositories that an execution request may name.
     #[must_use]
     pub fn admitted_repositories(&self) -> &[String] {
         &self.document.admitted_repositories

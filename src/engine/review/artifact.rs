@@ -68,7 +68,7 @@ pub struct Document {
         skip_serializing_if = "Option::is_none"
     )]
     pub signatures: Option<Vec<Signed>>,
-    /// Beside the signatures, for a review type that asks for them (hap.md): one blob for each required domain.
+    /// Beside the signatures, for a review type that asks for them: one blob for each required domain.
     #[serde(
         default,
         deserialize_with = "canonical::present",

@@ -12,10 +12,10 @@ use super::super::policy::MAX_ENTRIES;
 use super::super::text::text_fault;
 use super::MAX_FILE;
 
-/// The largest artifact that a manifest may list, in bytes (core.md section 1).
+/// The largest artifact that a manifest may list, in bytes.
 pub const MAX_ARTIFACT: u64 = 512 << 20;
 
-/// A manifest envelope that was read strictly; whether its id fits, [`Manifest::computed_id`] says.
+/// A manifest envelope: what a decision is about, down to the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "permit.manifest.v1")]

@@ -80,9 +80,12 @@ fn what_cannot_be_opened_is_told_apart() {
             .starts_with("there is no git repository at or above `"),
         "{error}"
     );
-    assert!(matches!(open("work", Some("empty")), Err(Error::Git(_))));
+    assert!(matches!(
+        open("work", Some("empty")),
+        Err(Error::NoRepository { .. })
+    ));
     assert!(
-        matches!(open("work", Some("work")), Err(Error::Git(_))),
+        matches!(open("work", Some("work")), Err(Error::NoRepository { .. })),
         "GIT_DIR is not searched from"
     );
 }
@@ -171,7 +174,7 @@ fn revisions_resolve_as_git_resolves_them() {
     ));
     assert!(matches!(
         Sandbox::new().open().resolve("HEAD"),
-        Err(Error::Unresolved { .. })
+        Err(Error::Unborn { .. })
     ));
 }
 

@@ -263,7 +263,7 @@ fn an_open_gate_or_an_absent_human_stops_the_attestation() {
     let answer = sandbox.json(&words);
     assert_eq!(answer.exit, 2);
     assert!(
-        answer.stdout.is_empty() && answer.stderr.contains("--commit"),
+        answer.reason().0 == "USAGE" && answer.stderr.contains("--commit"),
         "{answer:?}"
     );
     assert!(sandbox.git(&["for-each-ref", "refs/hap"]).is_empty());

@@ -276,7 +276,7 @@ impl ProfileFile {
 }
 
 impl ContextSchema {
-    /// Checks that each field is one that can be resolved from what it claims as its source (section 4.2).
+    /// Checks that each field is one that can be resolved from what it claims as its source.
     fn check(&self) -> Result<BTreeMap<ContextField, bool>, Refusal> {
         let mut resolved = BTreeMap::new();
         for (name, spec) in &self.fields {

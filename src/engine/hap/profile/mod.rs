@@ -28,7 +28,7 @@ pub const SHIPPED: &[u8] = include_bytes!("deploy-gate-0.3.profile.json");
 /// The folder that holds profiles.
 pub const FOLDER: &str = "governance/hap/profiles";
 
-/// A valid profile (section 4).
+/// A valid profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The exact id, such as `deploy-gate@0.3`.
@@ -49,7 +49,7 @@ pub struct Profile {
     pub ttl_max: i64,
     /// How long attestations must be kept, in seconds.
     pub retention_minimum: i64,
-    /// Whether each required domain needs another person (section 7.1.4); true unless the profile opts out.
+    /// Whether each required domain needs another person; true unless the profile opts out.
     pub distinct_owners: bool,
     /// The action templates that an execution request may name.
     pub template_ids: Vec<String>,
@@ -63,7 +63,7 @@ pub struct Profile {
     pub questions: BTreeMap<Gate, String>,
 }
 
-/// An execution path: a level of governance that a proposer chooses (section 4.1).
+/// An execution path: a level of governance that a proposer chooses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionPath {
@@ -79,7 +79,7 @@ pub struct ExecutionPath {
     pub required_domains: Vec<String>,
 }
 
-/// A field of an execution context that is resolved, not declared (section 9.3).
+/// A field of an execution context that is resolved, not declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ContextField {
     /// The forge's name of the repository.
@@ -94,7 +94,7 @@ pub enum ContextField {
     DiffUrl,
 }
 
-/// A gate that an owner closes with a text of their own (section 16).
+/// A gate that an owner closes with a text of their own.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -168,7 +168,7 @@ impl Profile {
         })
     }
 
-    /// Refuses a change of a profile that exists already: what an id means never changes (section 20.3).
+    /// Refuses a change of a profile that exists already: what an id means never changes.
     ///
     /// # Errors
     /// `PROFILE_INVALID`: base and head hold different bytes for one id, or head no longer holds it as a file.
