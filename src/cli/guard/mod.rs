@@ -13,6 +13,7 @@ mod install;
 mod landed;
 mod plan;
 mod push;
+mod pusher;
 mod record;
 mod report;
 mod reviews;
