@@ -65,6 +65,8 @@ pub(crate) enum Format {
 pub(crate) enum Verb {
     /// Scaffold a governance folder; open a stream where HEAD already holds a valid policy
     Init(InitArgs),
+    /// Trust a ref from its present commit on: what decides here, and for whom
+    Trust(TrustArgs),
     /// Open, list and export audit streams
     #[command(subcommand)]
     Stream(StreamVerb),
@@ -129,6 +131,50 @@ pub(crate) struct InitArgs {
     /// The stream to open
     #[arg(long, value_name = "ID", default_value = "main")]
     pub(crate) stream: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// The ref that is to govern, never a symbolic one
+    #[arg(value_name = "REF", required_unless_present = "advance")]
+    pub(crate) reference: Option<String>,
+    /// The commit that is looked at and pinned, the ref's tip; without it a terminal is asked
+    #[arg(long, value_name = "OID")]
+    pub(crate) commit: Option<String>,
+    /// Which half of the work is done here
+    #[arg(long, value_enum, value_name = "ROLE")]
+    pub(crate) role: Option<RoleWord>,
+    /// The remote that accepts events (`permit.remote`); its streams are fetched
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
+    /// Change what is trusted: the ref that governs at present
+    #[arg(long, value_name = "OLD", requires = "reason")]
+    pub(crate) replace: Option<String>,
+    /// Why it is changed; kept in the log
+    #[arg(long, value_name = "TEXT", requires = "replace", value_parser = reason)]
+    pub(crate) reason: Option<String>,
+    /// Move the pin to the governed ref's tip, after everything between was verified
+    #[arg(long, conflicts_with_all = ["reference", "commit", "role", "remote", "replace"])]
+    pub(crate) advance: bool,
+}
+
+/// A role, as it is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleWord {
+    /// Issue, open, record.
+    Supervisor,
+    /// Use, execute.
+    Executor,
+}
+
+impl RoleWord {
+    /// The word that stands in the configuration.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Supervisor => "supervisor",
+            Self::Executor => "executor",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -409,6 +455,13 @@ pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_enum, value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("a reason is not empty".to_owned());
+    }
+    Ok(text.trim().to_owned())
 }
 
 fn label(text: &str) -> Result<String, String> {

@@ -9,6 +9,7 @@ use super::stream::{STREAMS, Stream};
 use super::stream_command::open_at;
 use super::work_folder::WorkFolder;
 use crate::engine::code::{Code, Refusal};
+use crate::git::Repository;
 
 const POLICY: &str = include_str!("templates/permit.policy.json");
 const README: &str = include_str!("templates/README.md");
@@ -32,27 +33,35 @@ pub(crate) fn run(session: &Session, args: &InitArgs) -> Result<Outcome, Refusal
     scaffold(&format!("governance/policy/{policy}"), POLICY)?;
     scaffold("governance/README.md", README)?;
     let stream = Stream::new(session, &args.stream)?;
-    let configured = fetch_streams(session)?;
+    let repository = &session.repository;
+    let configured = fetch_streams(repository, repository.remotes()?)?;
     let elsewhere = if stream.tip_commit()?.is_none() {
         held_by(session, &stream)
     } else {
         Elsewhere::default()
+    };
+    let branch = repository.stands_for("HEAD")?;
+    let branch = branch.as_deref().unwrap_or("REF");
+    let trust = format!("permit trust {branch} --commit \"$(git rev-parse {branch})\"");
+    let issue = match session.governed_ref() {
+        Some(_) => "permit issue --request FILE",
+        None => &trust,
     };
     let next = match (session.govern("HEAD"), elsewhere.holder) {
         (Ok(_), Some(holder)) => format!("bring the stream from the remote: git fetch {holder}"),
         (Ok(governed), None) => match open_at(session, &stream, &governed) {
             Ok(at) => {
                 created.push(format!("{STREAMS}{}", at.tip.stream_id));
-                "permit issue --request FILE".to_owned()
+                issue.to_owned()
             }
             Err(refusal) if refusal.code == Code::StreamExists => {
                 kept.push(stream.reference().to_owned());
-                "permit issue --request FILE".to_owned()
+                issue.to_owned()
             }
             Err(refusal) => return Err(refusal),
         },
         (Err(_), _) => format!(
-            "edit governance/policy/permit.policy.json, commit it, then run `permit stream open {}`",
+            "edit governance/policy/permit.policy.json, commit it, then run `{trust} && permit stream open {}`",
             stream.id
         ),
     };
@@ -76,15 +85,17 @@ pub(crate) fn run(session: &Session, args: &InitArgs) -> Result<Outcome, Refusal
     Ok(outcome)
 }
 
-/// Makes `git fetch` bring the streams of every remote, forward only, and keep those that the remote lacks; returns
+/// Makes `git fetch` bring the streams of these remotes, forward only, and keep those that the remote lacks; returns
 /// the lines that were added to the repository's own configuration.
 ///
 /// A plain clone fetches branches and tags only. With `fetch.prune` a fetch would delete every stream that the remote
 /// does not hold (yet), so that it is switched off where nothing is said of the remote itself.
-fn fetch_streams(session: &Session) -> Result<Vec<String>, Refusal> {
-    let repository = &session.repository;
+pub(super) fn fetch_streams(
+    repository: &Repository,
+    remotes: impl IntoIterator<Item = String>,
+) -> Result<Vec<String>, Refusal> {
     let mut added = Vec::new();
-    for name in repository.remotes()? {
+    for name in remotes {
         let key = format!("remote.{name}.fetch");
         let covered = repository.config_strings(&key)?.iter().any(|spec| {
             let from = spec.trim_start_matches('+').split(':').next();

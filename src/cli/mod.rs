@@ -88,6 +88,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
 fn usage_fault(verb: &Verb) -> Option<clap::Error> {
     if let Verb::Hap(verb) = verb {
         hap::usage_fault(verb)
+    } else if let Verb::Trust(args) = verb {
+        trust::command::usage_fault(args)
     } else {
         None
     }
@@ -99,6 +101,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
     let within = |run: &dyn Fn(&Session) -> Result<Outcome, Refusal>| within(global, name, run);
     match &cli.command {
         Verb::Init(args) => within(&|session| init::run(session, args)),
+        Verb::Trust(args) => trust::command::run(global, args),
         Verb::Stream(verb) => within(&|session| stream_command::run(session, verb)),
         Verb::Issue(args) => within(&|session| issue::run(session, args)),
         Verb::Eval(args) => within(&|session| eval::run(session, args)),
@@ -146,6 +149,7 @@ fn within(
 fn name(verb: &Verb) -> &'static str {
     match verb {
         Verb::Init(_) => "init",
+        Verb::Trust(_) => "trust",
         Verb::Stream(verb) => verb.name(),
         Verb::Issue(args) if args.batch.is_some() => batch::COMMAND,
         Verb::Issue(_) => issue::COMMAND,

@@ -15,7 +15,7 @@ use super::outcome::Outcome;
 use super::remote::Remote;
 use super::reviewed;
 use super::stream::recall;
-use super::trust::{Governance, Trust};
+use super::trust::{Governance, Role, Trust};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
 use crate::engine::policy::Policy;
@@ -39,9 +39,10 @@ pub(crate) struct Session {
     fresh: RefCell<Option<(String, Option<CommitId>)>>,
     /// The governed tip that was judged by, once it was read.
     judged: Cell<Option<CommitId>>,
+    /// The commit that was asked for, or taken where none was asked for.
+    at: Cell<Option<CommitId>>,
     /// The governed tip that the authority holds, once it was asked.
     confirmed: Cell<Option<CommitId>>,
-    role: Role,
     /// Policies that were parsed, by the id of their bytes.
     policies: RefCell<BTreeMap<ObjectId, Rc<Policy>>>,
     /// What was read from the review ledger.
@@ -53,7 +54,6 @@ pub(crate) struct Opener {
     git_dir: PathBuf,
     format: Format,
     trust: Trust,
-    role: Role,
     authority: Option<Remote>,
     offline: bool,
 }
@@ -65,24 +65,16 @@ impl Opener {
             repository: Repository::open_in_thread(&self.git_dir, thread)?,
             format: self.format,
             trust: self.trust.clone(),
-            role: self.role,
             policies: RefCell::default(),
             ledger: Memory::default(),
             authority: self.authority.clone(),
             offline: self.offline,
             fresh: RefCell::default(),
             judged: Cell::new(None),
+            at: Cell::new(None),
             confirmed: Cell::new(None),
         })
     }
-}
-
-/// Which half of the work this repository's user may do (core.md section 2).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Both,
-    Supervisor,
-    Executor,
 }
 
 /// What somebody is about to do, as far as `permit.role` separates it.
@@ -144,15 +136,6 @@ impl Session {
 
     fn of(repository: Repository, global: &Global) -> Result<Self, Refusal> {
         let trust = Trust::read(&repository, global)?;
-        let role = match repository.config_string("permit.role")?.as_deref() {
-            None => Role::Both,
-            Some("supervisor") => Role::Supervisor,
-            Some("executor") => Role::Executor,
-            Some(other) => {
-                return Err(fault::input(format!("`permit.role` is `{other}`"))
-                    .next("git config permit.role supervisor, or executor, or unset it"));
-            }
-        };
         let authority = Remote::configured(&repository)?;
         Ok(Self {
             repository,
@@ -160,10 +143,10 @@ impl Session {
             offline: global.offline,
             fresh: RefCell::default(),
             judged: Cell::new(None),
+            at: Cell::new(None),
             confirmed: Cell::new(None),
             format: global.format,
             trust,
-            role,
             policies: RefCell::default(),
             ledger: Memory::default(),
         })
@@ -175,7 +158,6 @@ impl Session {
             git_dir: self.repository.git_dir().to_owned(),
             format: self.format,
             trust: self.trust.clone(),
-            role: self.role,
             authority: self.authority.clone(),
             offline: self.offline,
         }
@@ -223,7 +205,7 @@ impl Session {
 
     /// Refuses what the repository's role does not cover.
     pub(crate) fn allow(&self, act: Act) -> Result<(), Refusal> {
-        let (role, what) = match (self.role, act) {
+        let (role, what) = match (self.trust.role, act) {
             (Role::Executor, Act::Supervise) => ("executor", "issue, open or record"),
             (Role::Supervisor, Act::Execute) => ("supervisor", "use or execute"),
             (Role::Both, _)
@@ -266,17 +248,23 @@ impl Session {
         let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
         outcome.set("repository", place.to_string_lossy());
         self.trust.say(outcome);
+        if !outcome.fields.contains_key("governed_commit") {
+            let commit = self.at.get().or_else(|| self.governed_tip().ok().flatten());
+            outcome.set("governed_commit", commit.map(sha));
+        }
     }
 
     /// Finds the governed commit that a revision names; the governed ref's tip, or else HEAD, where none is given.
     pub(crate) fn governed_at(&self, rev: Option<&str>) -> Result<CommitId, Refusal> {
-        match rev {
-            Some(rev) => self.governed_commit(rev),
+        let commit = match rev {
+            Some(rev) => self.governed_commit(rev)?,
             None => match self.governed_tip()? {
-                Some(tip) => Ok(tip),
-                None => Ok(self.repository.resolve("HEAD")?),
+                Some(tip) => tip,
+                None => self.repository.resolve("HEAD")?,
             },
-        }
+        };
+        self.at.set(Some(commit));
+        Ok(commit)
     }
 
     /// Reads the policy of the governed commit that a revision names, or of the default one.

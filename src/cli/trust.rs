@@ -1,5 +1,12 @@
 //! The trust root: the ref that governs, the commit that it is pinned to, and who judges what came after.
 
+pub(crate) mod command;
+mod granted;
+mod host;
+mod keys;
+
+pub(crate) use granted::Granted;
+
 use super::args::Global;
 use super::fault;
 use super::outcome::Outcome;
@@ -13,8 +20,14 @@ pub(crate) const TRUSTED_COMMIT: &str = "permit.trustedCommit";
 /// The key that says who judges changes of governance.
 pub(crate) const GOVERNANCE: &str = "permit.governance";
 
+/// The key that says which half of the work may be done here.
+pub(crate) const ROLE: &str = "permit.role";
+
 /// What runs before there is anything to trust, and says itself what comes next.
 const BEFORE_TRUST: [&str; 2] = ["init", "hap.onboard"];
+
+/// What says to people that the user who runs agents can change the trust root; in JSON every result does.
+const SAYS_WHO: [&str; 3] = ["guard.status", "status", "trust"];
 
 /// Who judges the changes of governance that stand on the governed ref.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +38,25 @@ pub(crate) enum Governance {
     Ref,
 }
 
+/// Which half of the work this repository's user may do (core.md section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Both,
+    Supervisor,
+    Executor,
+}
+
+impl Role {
+    /// The role of a word; nothing for another word.
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "supervisor" => Some(Self::Supervisor),
+            "executor" => Some(Self::Executor),
+            _ => None,
+        }
+    }
+}
+
 /// What a repository trusts.
 #[derive(Debug, Clone)]
 pub(crate) struct Trust {
@@ -33,23 +65,48 @@ pub(crate) struct Trust {
     /// The commit that the governed ref's first-parent chain must hold.
     pub(crate) pin: Option<CommitId>,
     pub(crate) governance: Governance,
+    pub(crate) role: Role,
+    /// Whether the machine's administrator named it, so that the user who runs agents cannot change it.
+    by_host: bool,
     /// Whether the caller accepts that nothing is governed.
     ungoverned: bool,
 }
 
 impl Trust {
-    /// Reads what the repository's configuration and the arguments say.
+    /// Reads what the machine, the repository's configuration and the arguments say.
     ///
     /// # Errors
-    /// `INVALID_INPUT` for a value that says nothing.
+    /// `INVALID_INPUT` for a value that says nothing, and for a key that stands where it does not count or that nothing
+    /// reads; `COMMIT_NOT_GOVERNED` where the machine says otherwise.
     pub(crate) fn read(repository: &Repository, global: &Global) -> Result<Self, Refusal> {
-        let name = match &global.governed_ref {
-            Some(name) => Some(name.clone()),
-            None => repository.config_string(GOVERNED_REF)?,
-        };
-        let governed_ref = name.map(full_ref);
+        keys::check(repository)?;
+        let host = host::read(repository)?;
+        let configured = repository.config_string(GOVERNED_REF)?.map(full_ref);
         let pin = repository.config_string(TRUSTED_COMMIT)?;
         let pin = pin.map(|text| text.parse().map_err(|_| no_commit(&text)));
+        let mut pin: Option<CommitId> = pin.transpose()?;
+        let mut role = repository.config_string(ROLE)?;
+        let mut governed_ref = global.governed_ref.clone().map(full_ref);
+        if let Some(host) = &host {
+            host.check(&[
+                ("`--governed-ref`", governed_ref.clone()),
+                (GOVERNED_REF, configured.clone()),
+                (TRUSTED_COMMIT, pin.map(|pin| pin.to_string())),
+                (ROLE, role.clone()),
+            ])?;
+            governed_ref = Some(host.governed_ref.clone());
+            pin = Some(host.commit);
+            role = host.role.clone().or(role);
+        }
+        let governed_ref = governed_ref.or(configured);
+        let role = match role {
+            None => Role::Both,
+            Some(word) => Role::of(&word).ok_or_else(|| {
+                fault::input(format!("`{ROLE}` is `{word}`")).next(format!(
+                    "git config {ROLE} supervisor, or executor, or unset it"
+                ))
+            })?,
+        };
         let remote_tracking = |name: &String| name.starts_with("refs/remotes/");
         let governance =
             match repository.config_string(GOVERNANCE)?.as_deref() {
@@ -64,8 +121,10 @@ impl Trust {
             };
         Ok(Self {
             governed_ref,
-            pin: pin.transpose()?,
+            pin,
             governance,
+            role,
+            by_host: host.is_some(),
             ungoverned: global.ungoverned,
         })
     }
@@ -112,6 +171,13 @@ impl Trust {
             Governance::Ref => "unreviewed",
         };
         outcome.set("governance", word);
+        outcome.set("trust_root", if self.by_host { "host" } else { "user" });
+        if !self.by_host && SAYS_WHO.contains(&outcome.command) {
+            outcome.remarks.push(format!(
+                "the user who runs agents here can change the trust root: no {} names it",
+                host::PLACE
+            ));
+        }
     }
 }
 
@@ -119,10 +185,12 @@ fn no_commit(text: &str) -> Refusal {
     fault::input(format!(
         "`{TRUSTED_COMMIT}` is `{text}`, not the id of a commit"
     ))
-    .next("run `permit trust REF --commit OID --replace REF --reason TEXT`")
+    .next(format!(
+        "git config --unset-all {TRUSTED_COMMIT}, then run `permit trust REF --commit OID`"
+    ))
 }
 
-/// The full name of the governed ref; a plain name is a branch's.
+/// The full name of a governed ref; a plain name is a branch's.
 fn full_ref(name: String) -> String {
     if name.starts_with("refs/") {
         name

@@ -86,19 +86,8 @@ impl Repository {
         reason: &str,
     ) -> Result<Vec<(Option<String>, CommitId)>> {
         let _lock = self.lock_memory();
-        let note = self.memory_folder(None).join("forgotten");
-        durable::create_folders(&self.memory_folder(None))?;
         let line = format!("{stream_id}\t{}\n", reason.escape_default());
-        let mut options = fs::OpenOptions::new();
-        options
-            .create(true)
-            .append(true)
-            .open(&note)
-            .and_then(|mut file| {
-                file.write_all(line.as_bytes())?;
-                file.sync_all()
-            })
-            .map_err(Error::io(&note))?;
+        self.note("forgotten", &line)?;
         let mut forgotten = Vec::new();
         let remotes = names_in(&self.memory_folder(None).join("remotes"));
         let folders = remotes.into_iter().map(Some);
@@ -118,6 +107,28 @@ impl Repository {
             }
         }
         Ok(forgotten)
+    }
+
+    /// Adds a line to a file of the memory that only grows, durably; returns where it is.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn note(&self, name: &str, line: &str) -> Result<PathBuf> {
+        let folder = self.memory_folder(None);
+        durable::create_folders(&folder)?;
+        let path = folder.join(name);
+        let mut options = fs::OpenOptions::new();
+        options
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| {
+                file.write_all(line.as_bytes())?;
+                file.sync_all()
+            })
+            .map_err(Error::io(&path))?;
+        durable::sync_folder(&folder)?;
+        Ok(path)
     }
 
     /// Waits until no other process writes the memory, and keeps the others waiting until the file is dropped; nothing

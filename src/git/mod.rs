@@ -27,6 +27,7 @@ mod pack;
 mod pending;
 mod remotes;
 mod repository;
+mod settings;
 mod storing;
 mod stream;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use index::{STRIDE, is_named};
 pub use memory::{Recalled, Subject};
 pub use pending::{LostPush, PendingPush};
 pub use repository::Repository;
+pub use settings::{Origin, Setting};
 pub use storing::Storing;
 pub use stream::{
     EventBytes, EventCommit, EventFault, StreamRef, event_commit_bytes, event_commit_id,

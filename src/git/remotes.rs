@@ -38,18 +38,18 @@ impl Repository {
         Ok(found)
     }
 
-    /// Adds one more value to a key of the repository's own configuration.
+    /// Adds one more value to a key of the repository's own configuration, durably.
     ///
     /// # Errors
     /// [`super::Error::Git`] where the file cannot be written.
     pub fn add_config(&self, key: &str, value: &str) -> Result<()> {
         const NONE_OF_THEM: &str = "$^";
-        Ok(self
-            .local_config()?
-            .set_multivar(key, NONE_OF_THEM, value)?)
+        self.local_config()?
+            .set_multivar(key, NONE_OF_THEM, value)?;
+        self.flush_config()
     }
 
-    fn local_config(&self) -> Result<Config> {
+    pub(super) fn local_config(&self) -> Result<Config> {
         Ok(self.inner().config()?.open_level(ConfigLevel::Local)?)
     }
 }

@@ -135,15 +135,6 @@ impl Repository {
         absent_as_none(found).map_err(Error::from)
     }
 
-    /// Writes a value into the repository's own configuration.
-    ///
-    /// # Errors
-    /// [`Error::Git`] where the file cannot be written.
-    pub fn set_config_string(&self, key: &str, value: &str) -> Result<()> {
-        let mut config = self.inner.config()?.open_level(ConfigLevel::Local)?;
-        Ok(config.set_str(key, value)?)
-    }
-
     /// Finds the commit that a revision names: an id, a ref, a tag, and `~N`, `^N`, `^{}`, `^{commit}` after it.
     ///
     /// Forty hex digits are always an id. Ancestors are those of the raw commits.

@@ -2,19 +2,16 @@
 //!
 //! Until a policy landed nothing can say who may bring one in, so that whoever pushes first would decide for everybody.
 
-use serde_json::json;
-
 use super::args::AdoptArgs;
 use super::coverage;
 use super::push::governed_name;
 use crate::cli::fault;
-use crate::cli::ledger::TableAt;
 use crate::cli::outcome::Outcome;
-use crate::cli::render::{DIM, GOOD, paint, safe};
+use crate::cli::render::{GOOD, paint};
 use crate::cli::session::Session;
+use crate::cli::trust::Granted;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::enforce::{GOVERNANCE_SELECTORS, governance_request};
-use crate::engine::sshsig::PublicKey;
 use crate::git::CommitId;
 
 /// Where the server's configuration names the commit.
@@ -63,37 +60,8 @@ pub(super) fn run(session: &Session, args: &AdoptArgs) -> Result<Outcome, Refusa
             "the commit's policy does not map a governance change to a review",
         ));
     }
-    let people = match TableAt::load(session, &governed.snapshot)? {
-        TableAt::Sound(table) => Some(table),
-        TableAt::Missing => None,
-        TableAt::Invalid(refusal) => return Err(refusal),
-    };
-    let policy = &governed.policy;
-    let mut text = format!(
-        "commit    {commit}\npolicy    {} {} {}\n",
-        safe(policy.policy_id()),
-        safe(policy.policy_version()),
-        paint(DIM, &policy.hash().to_string()),
-    );
-    let mut listed = Vec::new();
-    for principal in people.iter().flat_map(|table| table.iter()) {
-        let roles: Vec<_> = principal.roles.iter().map(|role| role.word()).collect();
-        let keys: Vec<_> = principal.keys.iter().map(PublicKey::fingerprint).collect();
-        text.push_str(&format!(
-            "person    {} {} {} {}\n",
-            safe(&principal.id),
-            principal.status.word(),
-            roles.join(" "),
-            paint(DIM, &keys.join(" ")),
-        ));
-        listed.push(json!({
-            "id": principal.id, "kind": principal.kind, "status": principal.status,
-            "roles": roles, "keys": keys,
-        }));
-    }
-    if listed.is_empty() {
-        text.push_str("person    nobody: the commit holds no principals table\n");
-    }
+    let granted = Granted::read(session, &governed.snapshot)?;
+    let mut text = granted.text();
     session
         .repository
         .set_config_string(KEY, &commit.to_string())?;
@@ -101,11 +69,8 @@ pub(super) fn run(session: &Session, args: &AdoptArgs) -> Result<Outcome, Refusa
     Ok(Outcome::ok("guard.adopt")
         .field("commit", commit.to_string())
         .field("governed_ref", &reference)
-        .field(
-            "policy",
-            json!({"policy_id": policy.policy_id(), "policy_version": policy.policy_version(), "policy_hash": policy.hash()}),
-        )
-        .field("principals", listed)
+        .field("policy", granted.policy())
+        .field("principals", granted.people())
         .next(format!("git push SERVER {commit}:{reference}"))
         .text(text))
 }

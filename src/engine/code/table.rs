@@ -498,7 +498,7 @@ codes! {
     GovernedRefDeleted = "GOVERNED_REF_DELETED", Refused {
         summary: "the push deletes the governed ref",
         cause: "The governed ref is the trust root of every decision in this repository.",
-        hint: "keep the ref; name another trust root with `git config permit.governedRef REF` first",
+        hint: "keep the ref; name another trust root first: `permit trust REF --commit OID --replace OLD --reason TEXT`",
     }
     ArgvMismatch = "ARGV_MISMATCH", Refused {
         summary: "the command line is not the one that was approved",

@@ -69,13 +69,8 @@ fn only_commits_of_the_governed_ref_decide() {
 }
 
 #[test]
-fn a_tracked_file_or_the_user_s_configuration_does_not_name_the_trust_root() {
+fn a_tracked_file_does_not_name_the_trust_root() {
     let sandbox = Sandbox::opened();
-    fs::write(
-        sandbox.aside("home/.gitconfig"),
-        "[permit]\n\trole = executor\n\tgovernedRef = refs/heads/gone\n",
-    )
-    .unwrap();
     sandbox.write(".gitconfig", "[permit]\n\trole = executor\n");
     sandbox.commit("Tracked");
     let found = sandbox.json(&ISSUE);

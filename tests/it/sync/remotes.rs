@@ -50,7 +50,10 @@ fn attack_a_remote_that_drips_is_no_empty_one() {
     let (url, fresh) = (world.aside("authority.git"), world.aside("fresh"));
     world.sandbox.git(&["clone", "--quiet", &url, &fresh]);
     world.git("fresh", &["config", "permit.remote", "origin"]);
-    world.git("fresh", &["config", "permit.governedRef", "refs/heads/main"]);
+    world.git(
+        "fresh",
+        &["config", "permit.governedRef", "refs/heads/main"],
+    );
     world.remote_is("fresh", "while :; do printf 0; sleep 0.1; done");
     world.refused("fresh", &["sync"], "GIT_ERROR");
 }

@@ -1,0 +1,5 @@
+//! The trust root: who names it, where that counts, and what moves it.
+
+mod host;
+mod origins;
+mod pin;
