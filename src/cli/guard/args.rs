@@ -14,7 +14,12 @@ pub(crate) enum GuardVerb {
     Plan(RangeArgs),
     /// Name the one commit that may bring in the first governance; prints its policy and people
     Adopt(AdoptArgs),
-    /// Write the `pre-receive` hook; never overwrites another one
+    /// Let through only what a push was allowed; runs as a `reference-transaction` hook
+    Transaction(TransactionArgs),
+    /// The claims of permits that let pushes through
+    #[command(subcommand)]
+    Claims(ClaimsVerb),
+    /// Write the `pre-receive` and `reference-transaction` hooks; never overwrites other ones
     Install,
     /// Show which boundaries are attached, and in which mode
     Status(ModeArg),
@@ -27,6 +32,28 @@ pub(crate) struct ModeArg {
     /// `off`, `shadow` or `enforce`; the same as `ENFORCEMENT_MODE`
     #[arg(long, value_name = "MODE")]
     pub(crate) mode: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClaimsVerb {
+    /// Give up the claims that were lost; only permits that are issued afterwards count
+    Reset(ResetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    /// Why; it is kept with the new claims
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TransactionArgs {
+    /// What Git says of the transaction: `prepared`, `committed` or `aborted`
+    #[arg(value_name = "STATE")]
+    pub(crate) state: String,
+    #[command(flatten)]
+    pub(crate) mode: ModeArg,
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +92,8 @@ impl GuardVerb {
             GuardVerb::Check(_) => "guard.check",
             GuardVerb::Plan(_) => "guard.plan",
             GuardVerb::Adopt(_) => "guard.adopt",
+            GuardVerb::Transaction(_) => "guard.transaction",
+            GuardVerb::Claims(ClaimsVerb::Reset(_)) => "guard.claims.reset",
             GuardVerb::Install => "guard.install",
             GuardVerb::Status(_) => "guard.status",
             GuardVerb::Report => "guard.report",

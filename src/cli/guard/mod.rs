@@ -5,31 +5,36 @@
 
 mod adopt;
 pub(crate) mod args;
+mod claims;
 mod content;
 mod coverage;
 mod gaps;
 mod governed;
 mod install;
+mod keep;
 mod landed;
+mod packed;
 mod plan;
 mod push;
-mod pusher;
 mod record;
 mod report;
 mod reviews;
 mod spent;
 mod status;
 mod streams;
+mod transaction;
 mod used;
+mod verdict;
 
 pub(crate) use landed::check as check_landed;
 
 use std::env;
 use std::io::Read;
 
-use args::{CheckArgs, GuardVerb, ModeArg};
+use args::{CheckArgs, ClaimsVerb, GuardVerb, ModeArg};
 use push::{Judged, Push, Update};
 use record::Moves;
+use verdict::Verdicts;
 
 use super::args::Global;
 use super::fault;
@@ -60,6 +65,10 @@ pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal>
         },
         GuardVerb::Plan(args) => within(&|session| plan::run(session, args)),
         GuardVerb::Adopt(args) => within(&|session| adopt::run(session, args)),
+        GuardVerb::Transaction(args) => transaction::run(global, args),
+        GuardVerb::Claims(ClaimsVerb::Reset(args)) => {
+            within(&|session| claims::reset(session, args))
+        }
         GuardVerb::Install => within(&install::run),
         GuardVerb::Status(args) => within(&|session| status::run(session, args)),
         GuardVerb::Report => within(&report::run),
@@ -195,7 +204,20 @@ fn off(command: &'static str) -> Outcome {
 
 /// Judges a push, records every decision, and says what the mode makes of them.
 fn judge(command: &'static str, push: &Push<'_>, mode: Mode, moves: Moves) -> Outcome {
-    let judged = push.judge();
+    let mut judged = push.judge();
+    let mut warnings = Vec::new();
+    if moves == Moves::Refs {
+        warnings.extend(
+            claims::check(push.session, &mut judged)
+                .err()
+                .map(unsettled),
+        );
+    }
+    let lets_through = |judged: &[Judged]| judged.iter().all(|one| one.finding.refusal.is_none());
+    let claims = moves == Moves::Refs && mode == Mode::Enforce;
+    if claims && lets_through(&judged) {
+        claims::take(push.session, &mut judged);
+    }
     let honoured: Vec<_> = judged.iter().flat_map(Judged::honoured).collect();
     let decisions: Vec<(Decision, Option<Refusal>)> = judged
         .into_iter()
@@ -207,7 +229,7 @@ fn judge(command: &'static str, push: &Push<'_>, mode: Mode, moves: Moves) -> Ou
     let recorded = record::append(push, decisions.iter().map(|(decision, _)| decision), moves);
     let mut outcome = Outcome::ok(command)
         .field("mode", mode)
-        .field("permits", honoured)
+        .field("permits", &honoured)
         .text(text(&decisions, mode));
     outcome.set(
         "decisions",
@@ -221,12 +243,27 @@ fn judge(command: &'static str, push: &Push<'_>, mode: Mode, moves: Moves) -> Ou
         (Err(refusal), Mode::Shadow | Mode::Off) => outcome.warnings.push(unrecorded(&refusal)),
         (Err(refusal), Mode::Enforce) => outcome.refuse(refusal),
     }
+    outcome.warnings.extend(warnings);
     let denied = decisions.into_iter().find_map(|(_, refusal)| refusal);
     outcome.set("allow", denied.is_none());
     if let (Mode::Enforce, Some(refusal)) = (mode, denied) {
         outcome.refuse(refusal);
     }
+    if claims
+        && outcome.refusal.is_none()
+        && let Err(refusal) = Verdicts::of(push.session).keep(push, &honoured)
+    {
+        // Nothing lands without a verdict.
+        outcome.refuse(refusal);
+    }
     outcome
+}
+
+fn unsettled(refusal: Refusal) -> String {
+    format!(
+        "the claims of permits could not be settled: {}",
+        refusal.message
+    )
 }
 
 fn text(decisions: &[(Decision, Option<Refusal>)], mode: Mode) -> String {

@@ -4,21 +4,21 @@
 //! is denied as a whole: what Git refuses of it could have vouched for what it lets through. For the same reason
 //! nothing in a push counts for another ref of the same push.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::args::RangeArgs;
-use super::pusher::Pusher;
 use super::record::Moves;
 use super::{content, governed, streams};
 use crate::cli::fault;
 use crate::cli::session::{Governed, MAX_GOVERNED, Session};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::{Class, Enforcement, Finding, Intent, Paths, RefPlace, ref_place};
-use crate::git::{self, Bounds, CommitId, Differences, ObjectId};
+use crate::engine::enforce::{Class, Enforcement, Finding, Intent, RefPlace, ref_place};
+use crate::engine::permit::Permit;
+use crate::git::{CommitId, ObjectId};
 
 /// The longest name of a ref, in bytes: no file system takes more.
 const MAX_NAME: usize = 4096;
@@ -41,19 +41,22 @@ pub(super) struct Push<'s> {
     /// The old tip's policy; nothing where there is no old tip.
     pub(super) state: Option<Result<Governed<'s>, Refusal>>,
     pub(super) enforcement: Result<Option<Enforcement>, Refusal>,
-    pub(super) pusher: Pusher,
+    /// Who pushes, as the server states; empty if it does not.
+    pub(super) pusher: String,
     updates: BTreeMap<String, Update>,
     /// A line of the push whose old value is not the ref's.
     moved: Option<Refusal>,
     new_commits: OnceCell<Result<BTreeSet<CommitId>, Refusal>>,
-    /// How much the push may still have compared.
-    bounds: RefCell<Bounds>,
 }
 
 /// A permit that lets one update of one ref through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Honoured {
     pub(super) permit: String,
+    /// Where it was issued, and when.
+    pub(super) stream: String,
+    pub(super) sequence: u64,
     #[serde(rename = "ref")]
     pub(super) reference: String,
     pub(super) before: String,
@@ -64,8 +67,8 @@ pub(super) struct Honoured {
 pub(super) struct Judged {
     pub(super) intent: Intent,
     pub(super) finding: Finding,
-    /// The permits that let it through, by id.
-    pub(super) permits: Vec<String>,
+    /// The permits that let it through.
+    pub(super) permits: Vec<Permit>,
 }
 
 impl Judged {
@@ -76,7 +79,9 @@ impl Judged {
             Some(_) => &[],
         };
         permits.iter().map(|permit| Honoured {
-            permit: permit.clone(),
+            permit: permit.permit_id.to_string(),
+            stream: permit.stream_id.clone(),
+            sequence: permit.issued_at_sequence,
             reference: self.intent.subject.clone(),
             before: self.intent.before.clone(),
             after: self.intent.after.clone(),
@@ -183,11 +188,10 @@ impl<'s> Push<'s> {
             base,
             session,
             governed,
-            pusher: Pusher::of_environment(),
+            pusher: env::var("PERMIT_PUSHER").unwrap_or_default(),
             updates: by_name.collect(),
             moved: lie,
             new_commits: OnceCell::new(),
-            bounds: RefCell::default(),
         })
     }
 
@@ -199,11 +203,10 @@ impl<'s> Push<'s> {
             base: Some(base),
             session,
             governed: governed_name(session)?,
-            pusher: Pusher::default(),
+            pusher: String::new(),
             updates: BTreeMap::new(),
             moved: None,
             new_commits: OnceCell::new(),
-            bounds: RefCell::default(),
         })
     }
 
@@ -212,32 +215,9 @@ impl<'s> Push<'s> {
         self.updates.values()
     }
 
-    /// Whether a rule asks which paths a ref changes.
-    pub(super) fn asks_for_paths(&self, name: &str) -> bool {
-        let attached = self.enforcement.as_ref().ok().and_then(Option::as_ref);
-        attached.is_some_and(|attached| attached.about(name).next().is_some())
-    }
-
-    /// Compares two commits within what is left of the push's bounds.
-    ///
-    /// # Errors
-    /// `PUSH_TOO_LARGE` beyond them.
-    pub(super) fn compare(
-        &self,
-        from: Option<CommitId>,
-        to: CommitId,
-        wanted: impl Fn(&[u8]) -> bool,
-    ) -> Result<Differences, Refusal> {
-        let repository = &self.session.repository;
-        let found = repository.differences(from, to, &mut self.bounds.borrow_mut(), wanted);
-        found.map_err(|error| {
-            if let git::Error::TooMuch { .. } = error {
-                let what = format!("what the push changes is too much to compare: {error}");
-                Refusal::new(Code::PushTooLarge, what).next("push fewer changes at a time")
-            } else {
-                error.into()
-            }
-        })
+    /// What the push says of a ref.
+    pub(super) fn update(&self, name: &str) -> Option<&Update> {
+        self.updates.get(name)
     }
 
     /// Whether the push also moves a ref.
@@ -337,9 +317,9 @@ impl<'s> Push<'s> {
     }
 
     /// What was found about a class on a ref, where no paths are named and no permit was asked for.
-    pub(super) fn found(&self, class: Class, update: &Update, finding: Finding) -> Judged {
+    fn found(&self, class: Class, update: &Update, finding: Finding) -> Judged {
         Judged {
-            intent: self.intent(class, update, None),
+            intent: self.intent(class, update, Vec::new()),
             finding,
             permits: Vec::new(),
         }
@@ -366,15 +346,9 @@ impl<'s> Push<'s> {
     }
 
     /// The intent of a class on a ref.
-    pub(super) fn intent(&self, class: Class, update: &Update, paths: Option<Paths>) -> Intent {
+    pub(super) fn intent(&self, class: Class, update: &Update, paths: Vec<Vec<u8>>) -> Intent {
         let [before, after] = update.ids();
-        Intent::of_ref(
-            class,
-            self.pusher.stated(),
-            &update.name,
-            [&before, &after],
-            paths,
-        )
+        Intent::of_ref(class, &self.pusher, &update.name, [&before, &after], paths)
     }
 }
 
@@ -387,7 +361,7 @@ pub(super) fn unjudged(update: &Update) -> Intent {
         &pusher,
         &update.name,
         [&before, &after],
-        None,
+        Vec::new(),
     )
 }
 

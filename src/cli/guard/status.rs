@@ -11,8 +11,9 @@ use crate::engine::code::Refusal;
 use crate::engine::enforce::{Class, Enforcement};
 
 /// The places where something is judged, and nowhere else.
-const ENTRY_POINTS: [(&str, &str); 3] = [
+const ENTRY_POINTS: [(&str, &str); 4] = [
     ("git.receive", "permit guard receive"),
+    ("git.receive", "permit guard transaction"),
     ("git.receive", "permit guard check"),
     ("exec", "permit exec"),
 ];
@@ -23,6 +24,8 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
     let enforcement = tip.map_or(Ok(None), |tip| push::enforcement(session, tip));
     let hook = install::hook_path(session)?;
     let installed = install::is_installed(&hook);
+    let transaction = install::transaction_path(session)?;
+    let transaction_installed = install::is_transaction_installed(&transaction);
     let record = record::path(session, &enforcement);
     let attached = enforcement?;
     let attached = attached
@@ -38,12 +41,14 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
             paint(DIM, "(of this shell; the server's environment counts)")
         ),
     };
-    let state = if installed {
-        paint(GOOD, "installed")
-    } else {
-        paint(BAD, "not installed")
-    };
-    text.push_str(&format!("hook      {state} {}\n", hook.display()));
+    for (path, installed) in [(&hook, installed), (&transaction, transaction_installed)] {
+        let state = if installed {
+            paint(GOOD, "installed")
+        } else {
+            paint(BAD, "not installed")
+        };
+        text.push_str(&format!("hook      {state} {}\n", path.display()));
+    }
     text.push_str(&format!("governed  {}\n", safe(&governed)));
     text.push_str(&format!("record    {}\n", record.display()));
     for (boundary, command) in ENTRY_POINTS {
@@ -72,6 +77,8 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
         )
         .field("hook", hook.display().to_string())
         .field("installed", installed)
+        .field("transaction_hook", transaction.display().to_string())
+        .field("transaction_installed", transaction_installed)
         .field("record", record.display().to_string())
         .field("entry_points", entry_points)
         .field("classes", Class::ALL)

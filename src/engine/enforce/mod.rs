@@ -13,11 +13,10 @@ mod decision;
 mod globs;
 mod governance;
 mod mode;
-mod paths;
 mod record;
 mod usage;
 
-pub use attachment::{Attached, Attachment, Document, Enforcement, Touched};
+pub use attachment::{Attachment, Document, Enforcement};
 pub use class::{Change, Class, RefPlace, class_of, ref_place};
 pub use decision::{Boundary, Decision, Effective, Finding, Intent};
 pub use globs::{Globs, InvalidGlob, path_fault};
@@ -26,6 +25,5 @@ pub use governance::{
     governance_request,
 };
 pub use mode::Mode;
-pub use paths::Paths;
 pub use record::{Gap, Line, Sums};
 pub use usage::{ExecRecord, Ran, exec_kind, requested, result};

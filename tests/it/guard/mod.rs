@@ -1,6 +1,7 @@
 //! The receive boundary: real pushes from clones into a bare repository with the hook.
 
 mod attacks;
+mod claims;
 mod classes;
 mod emergency;
 mod landed;
@@ -8,5 +9,6 @@ mod modes;
 mod raw;
 mod reuse;
 pub(crate) mod streams;
+mod transaction;
 mod walkthrough;
 pub(crate) mod world;
