@@ -337,6 +337,11 @@ impl Sandbox {
         serde_json::from_slice(&fs::read(self.permit_file(request)).unwrap()).unwrap()
     }
 
+    /// Gives up what this clone has seen of the stream `main`, as one that never saw it.
+    pub(crate) fn forget(&self) {
+        self.ok(&["stream", "forget", "main", "--reason", "a test"]);
+    }
+
     /// The commit that a stream's ref names.
     pub(crate) fn tip(&self, stream: &str) -> String {
         self.git(&[

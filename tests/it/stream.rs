@@ -48,7 +48,7 @@ fn a_subject_is_printable_ascii_of_at_most_200_bytes() {
     let sandbox = Sandbox::opened();
     let target = "workspace/\u{1F600}";
     for actor in [
-        "agent:\u{202e}zoë".to_owned(),
+        "agent:zoë".to_owned(),
         format!("agent:{}", "é".repeat(300)),
     ] {
         let request = serde_json::json!({
@@ -62,7 +62,7 @@ fn a_subject_is_printable_ascii_of_at_most_200_bytes() {
     let (cut, odd) = log.split_once('\n').unwrap();
     assert_eq!(
         odd,
-        "permit.issued #1 allow tool:fs.read agent:\\u{202e}zo\\u{eb}"
+        "permit.issued #1 allow tool:fs.read agent:zo\\u{eb}"
     );
     assert_eq!(cut.len(), 200);
     assert!(cut.ends_with("\\u{e9}\\u{e9}\\u"), "{cut}");

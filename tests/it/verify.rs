@@ -368,6 +368,7 @@ fn an_event_that_misreports_what_it_issued_is_not_believed() {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         events[7].1.pointer_mut(parent).unwrap()[name] = value.clone();
         Forger::new(&sandbox).rewrite_events("main", &events);
+        sandbox.forget();
         assert_eq!(sandbox.reason(&["verify-chain"]), "OK", "{pointer}");
         let before = sandbox.tip("main");
         for verb in ["verify", "use"] {
@@ -447,6 +448,12 @@ fn a_checkpoint_shows_that_the_stream_was_set_back_or_replaced() {
         "refs/permit/streams/main",
         "refs/permit/streams/main~2",
     ]);
+    assert_eq!(
+        sandbox.judged("verify", "read", &with)["reason"],
+        "STREAM_REWOUND"
+    );
+    // A clone that never saw the newer events has its checkpoint.
+    sandbox.forget();
     assert_eq!(
         sandbox.judged("verify", "read", &with)["reason"],
         "CHAIN_TRUNCATED"

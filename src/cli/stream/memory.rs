@@ -58,16 +58,19 @@ impl Stream<'_> {
 
     /// Refuses a tip, here or at a remote, that does not contain the newest that was seen.
     ///
-    /// Costs the events since then.
+    /// Costs the events since then; where it refuses, the whole stream.
     ///
     /// # Errors
-    /// `STREAM_REWOUND`; where the way back cannot be read, the reason for that.
+    /// `CHAIN_*` where the stream does not hold by itself, else `STREAM_REWOUND`; where the way back cannot be read, the
+    /// reason for that.
     pub(super) fn check_seen(&self, tip: CommitId, newest: CommitId) -> Result<(), Refusal> {
         if tip == newest || self.seen.get() == Some((tip, newest)) {
             return Ok(());
         }
         let contained = self.goes_back_to(tip, newest)? || self.is_kept_aside(newest)?;
         if !contained {
+            // What does not even hold by itself is told first: that is the better evidence, and this is no way on.
+            self.verify_since(tip, None)?;
             return Err(self.rewound(tip, newest));
         }
         self.seen.set(Some((tip, newest)));

@@ -325,6 +325,9 @@ fn a_whole_stream_rewritten_consistently_is_told_by_replay_and_by_a_checkpoint()
         sandbox.reason(&["verify-chain", "--checkpoint", checkpoint]),
         "CHAIN_FORKED"
     );
+    assert_eq!(sandbox.reason(&["verify-chain"]), "STREAM_REWOUND");
+    // A clone that never saw the other events has its checkpoint.
+    sandbox.forget();
     assert_eq!(sandbox.reason(&["replay"]), "REPLAY_MISMATCH");
     let permit = sandbox.permit_file("build");
     let call = [
