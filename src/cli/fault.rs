@@ -24,7 +24,9 @@ impl From<git::Error> for Refusal {
             git::Error::NotRegular { .. } | git::Error::TooLarge { .. } => {
                 Refusal::new(Code::InvalidInput, message)
             }
-            git::Error::TooMany { .. } => Refusal::new(Code::LimitExceeded, message),
+            git::Error::TooMany { .. } | git::Error::TooMuch { .. } => {
+                Refusal::new(Code::LimitExceeded, message)
+            }
             git::Error::Moved => Refusal::new(Code::Contention, message),
             git::Error::Locked { path } => Refusal::new(Code::GitError, message).next(format!(
                 "if no other writer is running, remove `{}` and run again",
@@ -108,6 +110,7 @@ pub(crate) fn governed(code: Code) -> impl Fn(git::Error) -> Refusal {
         | git::Error::Unflushed { .. }
         | git::Error::Corrupt { .. }
         | git::Error::TooMany { .. }
+        | git::Error::TooMuch { .. }
         | git::Error::Unresolved { .. }
         | git::Error::Locked { .. }
         | git::Error::Moved

@@ -41,6 +41,7 @@ use std::{fmt, io, path::PathBuf};
 use libz_rs_sys as _;
 
 pub use commit::RawCommit;
+pub use compare::{Bounds, Difference, Differences};
 pub use history::{FirstParents, History, Introduction};
 pub use id::{CommitId, InvalidId, ObjectId};
 pub use index::{STRIDE, is_named};
@@ -131,6 +132,14 @@ pub enum Error {
         path: String,
         /// The limit.
         limit: u64,
+    },
+    /// More work than a comparison or a walk may take.
+    #[error("there are more than {most} {what}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        most: usize,
     },
     /// A lock file of a ref that stayed there for every try.
     #[error("lock file `{}` is in the way", path.display())]

@@ -228,36 +228,53 @@ impl Repository {
     }
 
     /// Follows annotated tags to the commit.
-    fn peel(&self, rev: &str, mut id: ObjectId) -> Result<CommitId> {
-        const MOST_TAGS: u32 = 32;
-        let odb = self.odb()?;
-        for _ in 0..MOST_TAGS {
-            self.check_loose(id)?;
-            match objects::header(&odb, id)?.kind {
-                ObjectType::Commit => return Ok(self.read_commit(id.as_commit())?.id),
-                ObjectType::Tag => {
-                    let bytes = objects::read(&odb, id, ObjectType::Tag, MAX_STRUCTURE_BYTES)?;
-                    let target = bytes
-                        .strip_prefix(b"object ")
-                        .and_then(|rest| rest.split_at_checked(40));
-                    let target = target.filter(|(_, after)| after.starts_with(b"\n"));
-                    let target = target.and_then(|(hex, _)| super::id::parse_hex(hex));
-                    id = ObjectId::new(
-                        target.ok_or_else(|| Error::corrupt(&id, "the tag names no object"))?,
-                    );
-                }
-                kind @ (ObjectType::Tree | ObjectType::Blob | ObjectType::Any) => {
-                    return Err(Error::Unresolved {
-                        rev: rev.to_owned(),
-                        what: format!("it is a {kind}"),
-                    });
-                }
-            }
+    fn peel(&self, rev: &str, id: ObjectId) -> Result<CommitId> {
+        let (id, kind) = self.behind_tags(id)?;
+        if kind == ObjectType::Commit {
+            return Ok(self.read_commit(id.as_commit())?.id);
         }
         Err(Error::Unresolved {
             rev: rev.to_owned(),
-            what: "too many tags name each other".to_owned(),
+            what: format!("it is a {kind}"),
         })
+    }
+
+    /// Follows annotated tags, however deep they lie in each other, to the commit; `None` where they name none.
+    ///
+    /// # Errors
+    /// [`Error::TooMuch`] where that would take too much work, [`Error::Missing`] and [`Error::Corrupt`].
+    pub fn peeled_commit(&self, id: ObjectId) -> Result<Option<CommitId>> {
+        let (id, kind) = self.behind_tags(id)?;
+        Ok((kind == ObjectType::Commit).then(|| id.as_commit()))
+    }
+
+    fn behind_tags(&self, mut id: ObjectId) -> Result<(ObjectId, ObjectType)> {
+        // What a tag costs beside its bytes, and how many bytes all may cost.
+        const EACH: usize = 1 << 10;
+        const MOST: usize = 64 << 20;
+        let odb = self.odb()?;
+        let mut left = MOST;
+        loop {
+            self.check_loose(id)?;
+            let header = objects::header(&odb, id)?;
+            if header.kind != ObjectType::Tag {
+                return Ok((id, header.kind));
+            }
+            let cost = usize::try_from(header.size).unwrap_or(usize::MAX);
+            let what = "bytes of tags";
+            left = left
+                .checked_sub(cost.saturating_add(EACH))
+                .ok_or(Error::TooMuch { what, most: MOST })?;
+            let bytes = objects::read(&odb, id, ObjectType::Tag, MAX_STRUCTURE_BYTES)?;
+            let target = bytes
+                .strip_prefix(b"object ")
+                .and_then(|rest| rest.split_at_checked(40));
+            let target = target.filter(|(_, after)| after.starts_with(b"\n"));
+            let target = target.and_then(|(hex, _)| super::id::parse_hex(hex));
+            id = ObjectId::new(
+                target.ok_or_else(|| Error::corrupt(&id, "the tag names no object"))?,
+            );
+        }
     }
 
     /// Reads what a ref points at; `None` where there is no such ref.

@@ -208,20 +208,19 @@ impl<'r> Snapshot<'r> {
         Ok(found)
     }
 
+    /// Reads a tree and keeps nothing of it.
+    pub(super) fn parse_tree(&self, id: ObjectId) -> Result<Vec<Entry>> {
+        self.repository.check_loose(id)?;
+        let odb = self.repository.odb()?;
+        let bytes = objects::read(&odb, id, ObjectType::Tree, MAX_STRUCTURE_BYTES)?;
+        tree_format::parse(&bytes).map_err(|what| Error::corrupt(&id, what))
+    }
+
     pub(super) fn read_tree(&self, id: ObjectId) -> Result<Rc<[Entry]>> {
         if let Some(entries) = self.trees.borrow().get(&id) {
             return Ok(Rc::clone(entries));
         }
-        self.repository.check_loose(id)?;
-        let bytes = objects::read(
-            &self.repository.odb()?,
-            id,
-            ObjectType::Tree,
-            MAX_STRUCTURE_BYTES,
-        )?;
-        let entries: Rc<[Entry]> = tree_format::parse(&bytes)
-            .map_err(|what| Error::corrupt(&id, what))?
-            .into();
+        let entries: Rc<[Entry]> = self.parse_tree(id)?.into();
         self.trees.borrow_mut().insert(id, Rc::clone(&entries));
         Ok(entries)
     }

@@ -251,8 +251,7 @@ fn text_from_data_is_harmless_on_a_terminal() {
     sandbox.write("requests/odd.json", request.to_string());
     let run = sandbox.run(&["issue", "--request", "requests/odd.json"]);
     assert!(
-        run.stderr
-            .contains("workspace/\\u{2066}x for agent:codex"),
+        run.stderr.contains("workspace/\\u{2066}x for agent:codex"),
         "{}",
         run.stderr
     );
@@ -262,11 +261,7 @@ fn text_from_data_is_harmless_on_a_terminal() {
         &["eval", "--request", "requests/odd.json"],
     ] {
         let run = sandbox.run(call);
-        assert!(
-            !run.stdout.contains('\u{2066}'),
-            "{}",
-            run.stdout
-        );
+        assert!(!run.stdout.contains('\u{2066}'), "{}", run.stdout);
     }
     let run = sandbox.run(&["verify-chain", "--stream", "a\u{1b}[2Jb"]);
     assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);

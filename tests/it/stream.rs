@@ -47,10 +47,7 @@ fn the_commit_of_an_event_is_byte_for_byte_what_the_pages_say() {
 fn a_subject_is_printable_ascii_of_at_most_200_bytes() {
     let sandbox = Sandbox::opened();
     let target = "workspace/\u{1F600}";
-    for actor in [
-        "agent:zoë".to_owned(),
-        format!("agent:{}", "é".repeat(300)),
-    ] {
+    for actor in ["agent:zoë".to_owned(), format!("agent:{}", "é".repeat(300))] {
         let request = serde_json::json!({
             "schema": "permit.request.v1", "actor_id": actor, "operation": "read", "target": target,
             "capability": {"kind": "tool", "selector": "fs.read"}, "context": {}
@@ -60,10 +57,7 @@ fn a_subject_is_printable_ascii_of_at_most_200_bytes() {
     }
     let log = sandbox.git(&["log", "--format=%s", "-2", "refs/permit/streams/main"]);
     let (cut, odd) = log.split_once('\n').unwrap();
-    assert_eq!(
-        odd,
-        "permit.issued #1 allow tool:fs.read agent:zo\\u{eb}"
-    );
+    assert_eq!(odd, "permit.issued #1 allow tool:fs.read agent:zo\\u{eb}");
     assert_eq!(cut.len(), 200);
     assert!(cut.ends_with("\\u{e9}\\u{e9}\\u"), "{cut}");
     sandbox.ok(&["verify-chain"]);

@@ -1,6 +1,7 @@
 //! `content.change`: always allowed, unless `enforcement.json` demands a permit.
 
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use super::push::{Judged, Push, Update};
 use crate::cli::session::sha;
@@ -9,27 +10,103 @@ use crate::cli::verify::Case;
 use crate::engine::canonical::Value;
 use crate::engine::chain::{Event, EventType};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::{Class, Finding, content_request};
+use crate::engine::enforce::{Attachment, Class, Finding, Paths, Touched, content_request};
 use crate::engine::evaluate::{Decision, evaluate};
 use crate::engine::permit::Permit;
 use crate::engine::policy::GrantTerms;
 use crate::engine::request::Request;
-use crate::git::{self, CommitId, ObjectId};
+use crate::git::{CommitId, ObjectId};
+
+/// What an update does to a ref.
+pub(super) enum Touch {
+    /// Every path: a mark, and no list.
+    Every,
+    /// These paths, sorted by bytes.
+    Paths(Rc<[Vec<u8>]>),
+}
+
+impl Touch {
+    fn as_touched(&self) -> Touched<'_> {
+        match self {
+            Self::Every => Touched::Every,
+            Self::Paths(paths) => Touched::Paths(paths),
+        }
+    }
+}
 
 /// Judges a ref that is no governed state.
 pub(super) fn judge(push: &Push<'_>, update: &Update) -> Judged {
-    let paths = match paths(push, update) {
-        Ok(paths) => paths,
-        Err(refusal) => {
-            return Judged {
-                intent: push.intent(Class::ContentChange, update, Vec::new()),
-                finding: refusal.into(),
-                permits: Vec::new(),
-            };
+    let mut changed = None;
+    demanded(push, update, |exactly| {
+        if exactly && update.old.is_none() {
+            return Ok(Touch::Every);
         }
+        if changed.is_none() {
+            changed = Some(touch(push, update)?);
+        }
+        Ok(match &changed {
+            Some(Some(paths)) => Touch::Paths(Rc::clone(paths)),
+            Some(None) | None => Touch::Every,
+        })
+    })
+}
+
+/// The paths that an update changes; nothing where every path counts: what a ref touches is never guessed as nothing.
+fn touch(push: &Push<'_>, update: &Update) -> Result<Option<Rc<[Vec<u8>]>>, Refusal> {
+    let repository = &push.session.repository;
+    // What cannot be peeled, whatever the reason, may be anything.
+    let commit =
+        |id: Option<ObjectId>| id.and_then(|id| repository.peeled_commit(id).ok().flatten());
+    let Some(new) = commit(update.new).filter(|_| !update.name.starts_with("refs/tags/")) else {
+        return Ok(None);
     };
-    let touched = update.new.is_some().then_some(paths.as_slice());
-    let (finding, permits) = demanded(push, update, touched);
+    let from = match (update.old, push.base) {
+        (Some(old), _) => commit(Some(old)),
+        (None, Some(tip)) if update.name.starts_with("refs/heads/") => {
+            repository.are_related(tip, new)?.then_some(tip)
+        }
+        (None, _) => None,
+    };
+    let Some(from) = from else { return Ok(None) };
+    let found = push.compare(Some(from), new, |_| true)?;
+    Ok(Some(
+        found.paths.into_iter().map(|found| found.path).collect(),
+    ))
+}
+
+/// Looks for the permits that `enforcement.json` demands, and names them. What is touched is only asked for where an
+/// attachment is about the ref, and for each whether it names the ref exactly.
+pub(super) fn demanded(
+    push: &Push<'_>,
+    update: &Update,
+    mut touch: impl FnMut(bool) -> Result<Touch, Refusal>,
+) -> Judged {
+    let (mut paths, mut permits) = (None, Vec::new());
+    let mut look = || -> Result<Finding, Refusal> {
+        let mut finding = Finding::allowed();
+        let Some(enforcement) = push.enforcement.as_ref().map_err(Clone::clone)? else {
+            return Ok(finding);
+        };
+        for attached in enforcement.about(&update.name) {
+            let attachment = attached.attachment;
+            let touched = touch(attachment.names(&update.name))?;
+            match &touched {
+                Touch::Every => finding = finding.with("touched", "every path"),
+                Touch::Paths(list) => {
+                    paths.get_or_insert_with(|| Paths::of(list.iter().map(Vec::as_slice)));
+                }
+            }
+            if attached.demands(touched.as_touched()) {
+                let permit = permit(push, update, attachment)?;
+                finding = finding
+                    .with("stream", attachment.stream.clone())
+                    .with("permit_id", permit.permit_id.to_string());
+                permits.push(permit);
+            }
+        }
+        Ok(finding)
+    };
+    let finding = super::closed(look());
     Judged {
         intent: push.intent(Class::ContentChange, update, paths),
         finding,
@@ -37,58 +114,15 @@ pub(super) fn judge(push: &Push<'_>, update: &Update) -> Judged {
     }
 }
 
-/// What a ref touches: its difference from its old commit, or, where it is new, from the governed ref's tip.
-fn paths(push: &Push<'_>, update: &Update) -> Result<Vec<Vec<u8>>, Refusal> {
-    let commit = |id: Option<ObjectId>| -> Result<Option<CommitId>, Refusal> {
-        let Some(id) = id else { return Ok(None) };
-        match push.session.repository.resolve(&id.to_string()) {
-            Ok(commit) => Ok(Some(commit)),
-            // A tag of a tree or a file has no paths.
-            Err(git::Error::Unresolved { .. }) => Ok(None),
-            Err(other) => Err(other.into()),
-        }
-    };
-    let Some(new) = commit(update.new)? else {
-        return Ok(Vec::new());
-    };
-    let old = commit(update.old)?.or(push.base);
-    if old == Some(new) {
-        return Ok(Vec::new());
-    }
-    Ok(push.session.repository.changed_paths_since(old, new)?)
-}
-
-/// Looks for the permits that `enforcement.json` demands for the paths, and names them; a deletion touches every path.
-pub(super) fn demanded(
-    push: &Push<'_>,
-    update: &Update,
-    paths: Option<&[Vec<u8>]>,
-) -> (Finding, Vec<Permit>) {
-    let attached = match &push.enforcement {
-        Ok(None) => return (Finding::allowed(), Vec::new()),
-        Ok(Some(attached)) => attached,
-        Err(refusal) => return (refusal.clone().into(), Vec::new()),
-    };
-    let (mut finding, mut permits) = (Finding::allowed(), Vec::new());
-    for stream in attached.demands(&update.name, paths) {
-        match permit(push, update, stream) {
-            Ok(permit) => {
-                let id = permit.permit_id.to_string();
-                finding = finding
-                    .with("stream", stream.to_owned())
-                    .with("permit_id", id);
-                permits.push(permit);
-            }
-            Err(refusal) => return (refusal.into(), Vec::new()),
-        }
-    }
-    (finding, permits)
-}
-
 /// Finds a usable permit for exactly this update on a stream.
-fn permit(push: &Push<'_>, update: &Update, stream: &str) -> Result<Permit, Refusal> {
+fn permit(push: &Push<'_>, update: &Update, attachment: &Attachment) -> Result<Permit, Refusal> {
     let [before, after] = update.ids();
-    let request = content_request(&push.pusher, &update.name, &before, &after)?;
+    let stream = attachment.stream.as_str();
+    let pusher = match push.base {
+        Some(base) if attachment.requires_pusher() => push.pusher.principal(push.session, base)?,
+        _ => push.pusher.stated().to_owned(),
+    };
+    let request = content_request(&pusher, &update.name, &before, &after)?;
     let required = |what: String| {
         Refusal::new(Code::PermitRequired, what)
             .detail("stream", stream)

@@ -1,12 +1,14 @@
 //! The governed ref: every new first-parent commit is judged against its own first parent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
+use super::content::Touch;
 use super::push::{Judged, Push, Update};
 use super::{closed, content, coverage, reviews};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::{Change, Class, Finding, class_of};
-use crate::git::{CommitId, Entry, Error, Snapshot};
+use crate::engine::enforce::{Change, Class, Finding, Paths, class_of};
+use crate::git::{Bounds, CommitId, Differences, Entry, Error, Snapshot};
 
 /// One new commit of the governed ref with what it changes.
 pub(super) struct Step<'s> {
@@ -35,13 +37,8 @@ struct Sum {
 
 /// Judges the governed ref's update.
 pub(super) fn judge(push: &Push<'_>, update: &Update) -> Vec<Judged> {
-    let whole = |refusal: Refusal| {
-        vec![Judged {
-            intent: push.intent(Class::GovernanceChange, update, Vec::new()),
-            finding: refusal.into(),
-            permits: Vec::new(),
-        }]
-    };
+    let whole =
+        |refusal: Refusal| vec![push.found(Class::GovernanceChange, update, refusal.into())];
     let Some(new) = update.new else {
         let what = format!("the governed ref `{}` must not be deleted", update.name);
         return whole(Refusal::new(Code::GovernedRefDeleted, what));
@@ -79,10 +76,14 @@ pub(super) fn steps<'s>(push: &Push<'s>, new: CommitId) -> Result<Vec<Step<'s>>,
             .detail("old tip", base)
             .detail("new tip", new.to_string()));
     }
+    let all = push.asks_for_paths(&push.governed);
     let mut parent = push.base;
     let mut steps = Vec::with_capacity(commits.len());
     for commit in commits.into_iter().rev() {
-        let step = between(push, parent, commit)?;
+        // What is content is looked at where a rule asks for it; that there is any, everywhere.
+        let wanted = |name: &[u8]| all || is_governed(name);
+        let found = push.compare(parent, commit, wanted)?;
+        let step = step(push, parent, commit, found)?;
         check_time(&step.after)?;
         steps.push(step);
         parent = Some(commit);
@@ -105,50 +106,56 @@ fn check_time(commit: &Snapshot<'_>) -> Result<(), Refusal> {
         .next("commit again with a time that a clock shows, and push that"))
 }
 
-/// What a commit changes against its first parent.
+/// What a commit changes where governance lies, against its first parent.
 pub(super) fn between<'s>(
     push: &Push<'s>,
     parent: Option<CommitId>,
     commit: CommitId,
 ) -> Result<Step<'s>, Refusal> {
     let repository = &push.session.repository;
-    let after = repository.snapshot(commit)?;
-    let before = parent
-        .map(|parent| repository.snapshot(parent))
-        .transpose()?;
+    let found = repository.differences(parent, commit, &mut Bounds::default(), is_governed)?;
+    step(push, parent, commit, found)
+}
+
+/// Whether a name of the root is one that governance lies at or below.
+fn is_governed(name: &[u8]) -> bool {
+    matches!(name, b"governance" | b".hap")
+}
+
+/// Sorts what a commit changes into classes.
+fn step<'s>(
+    push: &Push<'s>,
+    parent: Option<CommitId>,
+    commit: CommitId,
+    found: Differences,
+) -> Result<Step<'s>, Refusal> {
+    let repository = &push.session.repository;
     let mut changes: BTreeMap<Class, Vec<Path>> = BTreeMap::new();
-    for path in repository.changed_paths_since(parent, commit)? {
-        // Only a path that any class but content could name is looked up; the class is the same before and after.
-        if class_of(&path, Change::Added) == Class::ContentChange {
-            let (before, after) = (None, None);
-            let path = Path {
-                name: path,
-                before,
-                after,
-            };
-            changes.entry(Class::ContentChange).or_default().push(path);
-            continue;
-        }
-        let found = |snapshot: &Snapshot<'_>| entry(snapshot, &path);
-        let old = before.as_ref().map(found).transpose()?.flatten();
-        let new = found(&after)?;
-        let change = match (&old, &new) {
+    if found.more {
+        changes.insert(Class::ContentChange, Vec::new());
+    }
+    for found in found.paths {
+        let change = match (&found.before, &found.after) {
             (None, _) => Change::Added,
             (Some(_), Some(_)) => Change::Altered,
             (Some(_), None) => Change::Deleted,
         };
-        let class = class_of(&path, change);
-        let path = Path {
-            name: path,
-            before: old,
-            after: new,
-        };
-        changes.entry(class).or_default().push(path);
+        let class = class_of(&found.path, change);
+        if class != Class::ContentChange {
+            utf8(&found.path)?;
+        }
+        changes.entry(class).or_default().push(Path {
+            name: found.path,
+            before: found.before,
+            after: found.after,
+        });
     }
     Ok(Step {
         commit,
-        after,
-        before,
+        after: repository.snapshot(commit)?,
+        before: parent
+            .map(|parent| repository.snapshot(parent))
+            .transpose()?,
         changes,
     })
 }
@@ -198,16 +205,18 @@ fn sum(push: &Push<'_>, update: &Update, steps: &[Step<'_>]) -> Vec<Judged> {
     }
     sums.into_iter()
         .map(|(class, sum)| {
-            let paths: Vec<Vec<u8>> = sum.paths.into_iter().collect();
-            let (finding, permits) = if class == Class::ContentChange {
-                content::demanded(push, update, Some(&paths))
-            } else {
-                (sum.finding.unwrap_or_else(Finding::allowed), Vec::new())
-            };
+            if class == Class::ContentChange {
+                let paths: Rc<[Vec<u8>]> = sum.paths.into_iter().collect();
+                return content::demanded(push, update, |_| Ok(Touch::Paths(Rc::clone(&paths))));
+            }
             Judged {
-                intent: push.intent(class, update, paths),
-                finding,
-                permits,
+                intent: push.intent(
+                    class,
+                    update,
+                    Some(Paths::of(sum.paths.iter().map(Vec::as_slice))),
+                ),
+                finding: sum.finding.unwrap_or_else(Finding::allowed),
+                permits: Vec::new(),
             }
         })
         .collect()

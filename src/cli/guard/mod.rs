@@ -16,6 +16,7 @@ mod landed;
 mod packed;
 mod plan;
 mod push;
+mod pusher;
 mod record;
 mod report;
 mod reviews;

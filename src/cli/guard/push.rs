@@ -4,21 +4,22 @@
 //! is denied as a whole: what Git refuses of it could have vouched for what it lets through. For the same reason
 //! nothing in a push counts for another ref of the same push.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
 use serde::{Deserialize, Serialize};
 
 use super::args::RangeArgs;
+use super::pusher::Pusher;
 use super::record::Moves;
 use super::{content, governed, streams};
 use crate::cli::fault;
 use crate::cli::session::{Governed, MAX_GOVERNED, Session};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::{Class, Enforcement, Finding, Intent, RefPlace, ref_place};
+use crate::engine::enforce::{Class, Enforcement, Finding, Intent, Paths, RefPlace, ref_place};
 use crate::engine::permit::Permit;
-use crate::git::{CommitId, ObjectId};
+use crate::git::{self, Bounds, CommitId, Differences, ObjectId};
 
 /// The longest name of a ref, in bytes: no file system takes more.
 const MAX_NAME: usize = 4096;
@@ -41,12 +42,13 @@ pub(super) struct Push<'s> {
     /// The old tip's policy; nothing where there is no old tip.
     pub(super) state: Option<Result<Governed<'s>, Refusal>>,
     pub(super) enforcement: Result<Option<Enforcement>, Refusal>,
-    /// Who pushes, as the server states; empty if it does not.
-    pub(super) pusher: String,
+    pub(super) pusher: Pusher,
     updates: BTreeMap<String, Update>,
     /// A line of the push whose old value is not the ref's.
     moved: Option<Refusal>,
     new_commits: OnceCell<Result<BTreeSet<CommitId>, Refusal>>,
+    /// How much the push may still have compared.
+    bounds: RefCell<Bounds>,
 }
 
 /// A permit that lets one update of one ref through.
@@ -188,10 +190,11 @@ impl<'s> Push<'s> {
             base,
             session,
             governed,
-            pusher: env::var("PERMIT_PUSHER").unwrap_or_default(),
+            pusher: Pusher::of_environment(),
             updates: by_name.collect(),
             moved: lie,
             new_commits: OnceCell::new(),
+            bounds: RefCell::default(),
         })
     }
 
@@ -203,10 +206,11 @@ impl<'s> Push<'s> {
             base: Some(base),
             session,
             governed: governed_name(session)?,
-            pusher: String::new(),
+            pusher: Pusher::default(),
             updates: BTreeMap::new(),
             moved: None,
             new_commits: OnceCell::new(),
+            bounds: RefCell::default(),
         })
     }
 
@@ -218,6 +222,34 @@ impl<'s> Push<'s> {
     /// What the push says of a ref.
     pub(super) fn update(&self, name: &str) -> Option<&Update> {
         self.updates.get(name)
+    }
+
+    /// Whether a rule asks which paths a ref changes.
+    pub(super) fn asks_for_paths(&self, name: &str) -> bool {
+        let attached = self.enforcement.as_ref().ok().and_then(Option::as_ref);
+        attached.is_some_and(|attached| attached.about(name).next().is_some())
+    }
+
+    /// Compares two commits within what is left of the push's bounds.
+    ///
+    /// # Errors
+    /// `PUSH_TOO_LARGE` beyond them.
+    pub(super) fn compare(
+        &self,
+        from: Option<CommitId>,
+        to: CommitId,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Differences, Refusal> {
+        let repository = &self.session.repository;
+        let found = repository.differences(from, to, &mut self.bounds.borrow_mut(), wanted);
+        found.map_err(|error| {
+            if let git::Error::TooMuch { .. } = error {
+                let what = format!("what the push changes is too much to compare: {error}");
+                Refusal::new(Code::PushTooLarge, what).next("push fewer changes at a time")
+            } else {
+                error.into()
+            }
+        })
     }
 
     /// Whether the push also moves a ref.
@@ -317,9 +349,9 @@ impl<'s> Push<'s> {
     }
 
     /// What was found about a class on a ref, where no paths are named and no permit was asked for.
-    fn found(&self, class: Class, update: &Update, finding: Finding) -> Judged {
+    pub(super) fn found(&self, class: Class, update: &Update, finding: Finding) -> Judged {
         Judged {
-            intent: self.intent(class, update, Vec::new()),
+            intent: self.intent(class, update, None),
             finding,
             permits: Vec::new(),
         }
@@ -346,9 +378,15 @@ impl<'s> Push<'s> {
     }
 
     /// The intent of a class on a ref.
-    pub(super) fn intent(&self, class: Class, update: &Update, paths: Vec<Vec<u8>>) -> Intent {
+    pub(super) fn intent(&self, class: Class, update: &Update, paths: Option<Paths>) -> Intent {
         let [before, after] = update.ids();
-        Intent::of_ref(class, &self.pusher, &update.name, [&before, &after], paths)
+        Intent::of_ref(
+            class,
+            self.pusher.stated(),
+            &update.name,
+            [&before, &after],
+            paths,
+        )
     }
 }
 
@@ -361,7 +399,7 @@ pub(super) fn unjudged(update: &Update) -> Intent {
         &pusher,
         &update.name,
         [&before, &after],
-        Vec::new(),
+        None,
     )
 }
 

@@ -68,7 +68,7 @@ impl<'a> Bound<'a> {
 
     pub(super) fn holds(&self, name: &str) -> bool {
         match (ref_place(name, self.governed), self.enforcement) {
-            (RefPlace::Content, Ok(Some(enforcement))) => enforcement.attaches(name),
+            (RefPlace::Content, Ok(Some(enforcement))) => enforcement.about(name).next().is_some(),
             (RefPlace::Content, Ok(None)) => false,
             // What is attached is not known.
             (RefPlace::Content, Err(_)) => true,

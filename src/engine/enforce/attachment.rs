@@ -49,6 +49,31 @@ pub struct Attachment {
     /// The stream on which the permit is looked for.
     pub stream: String,
     require: RequireWord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pusher: Option<PusherWord>,
+}
+
+impl Attachment {
+    /// Whether the pusher has to be an active principal.
+    #[must_use]
+    pub fn requires_pusher(&self) -> bool {
+        self.pusher.is_some()
+    }
+
+    /// Whether a ref is named as it is, and not by a pattern.
+    #[must_use]
+    pub fn names(&self, reference: &str) -> bool {
+        self.refs.iter().any(|name| name == reference)
+    }
+}
+
+/// What a push does to a ref, as far as paths are concerned.
+#[derive(Debug, Clone, Copy)]
+pub enum Touched<'a> {
+    /// Every path: a mark, and no list.
+    Every,
+    /// These.
+    Paths(&'a [Vec<u8>]),
 }
 
 macro_rules! words {
@@ -65,6 +90,7 @@ words! {
     BoundaryWord = "git.receive";
     ClassWord = "content.change";
     RequireWord = "permit";
+    PusherWord = "required";
 }
 
 impl Enforcement {
@@ -124,28 +150,33 @@ impl Enforcement {
         &self.document.boundaries
     }
 
-    /// Whether anything is attached to a ref, for whatever paths.
-    #[must_use]
-    pub fn attaches(&self, reference: &str) -> bool {
-        let mut globs = self.globs.iter();
-        globs.any(|(refs, _)| refs.matches(reference.as_bytes()))
-    }
-
-    /// The streams on which a change of these paths on this ref needs a permit; a deletion touches every path.
-    pub fn demands<'a>(
-        &'a self,
-        reference: &'a str,
-        paths: Option<&'a [Vec<u8>]>,
-    ) -> impl Iterator<Item = &'a str> {
+    /// What is attached to a ref, whatever is changed on it, each with whether it is about what is touched.
+    pub fn about<'a>(&'a self, reference: &'a str) -> impl Iterator<Item = Attached<'a>> {
         self.document
             .boundaries
             .iter()
             .zip(&self.globs)
-            .filter(move |(_, (refs, globs))| {
-                refs.matches(reference.as_bytes())
-                    && paths.is_none_or(|paths| paths.iter().any(|path| globs.matches(path)))
-            })
-            .map(|(attachment, _)| attachment.stream.as_str())
+            .filter(move |(_, (refs, _))| refs.matches(reference.as_bytes()))
+            .map(|(attachment, (_, paths))| Attached { attachment, paths })
+    }
+}
+
+/// An attachment that is about a ref.
+#[derive(Debug, Clone, Copy)]
+pub struct Attached<'a> {
+    /// As it is written.
+    pub attachment: &'a Attachment,
+    paths: &'a Globs,
+}
+
+impl Attached<'_> {
+    /// Whether it is demanded for what is touched.
+    #[must_use]
+    pub fn demands(&self, touched: Touched<'_>) -> bool {
+        match touched {
+            Touched::Every => true,
+            Touched::Paths(paths) => paths.iter().any(|path| self.paths.matches(path)),
+        }
     }
 }
 
@@ -188,12 +219,15 @@ mod tests {
     fn a_permit_is_demanded_for_the_refs_and_paths_that_are_named() {
         let text = document("permit-guard.jsonl", r#""refs/heads/main""#);
         let enforcement = Enforcement::parse(text.as_bytes()).unwrap();
-        let demands =
-            |reference, paths: Option<&[Vec<u8>]>| enforcement.demands(reference, paths).count();
-        assert_eq!(demands("refs/heads/main", Some(&[b"src/a".to_vec()])), 1);
-        assert_eq!(demands("refs/heads/main", Some(&[b"docs/a".to_vec()])), 0);
-        assert_eq!(demands("refs/heads/main", None), 1);
-        assert_eq!(demands("refs/heads/other", Some(&[b"src/a".to_vec()])), 0);
+        let demands = |reference, touched| {
+            let mut about = enforcement.about(reference);
+            about.any(|attached| attached.demands(touched))
+        };
+        let (source, docs) = ([b"src/a".to_vec()], [b"docs/a".to_vec()]);
+        assert!(demands("refs/heads/main", Touched::Paths(&source)));
+        assert!(!demands("refs/heads/main", Touched::Paths(&docs)));
+        assert!(demands("refs/heads/main", Touched::Every));
+        assert!(!demands("refs/heads/other", Touched::Paths(&source)));
     }
 
     #[test]

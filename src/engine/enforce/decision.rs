@@ -7,6 +7,7 @@ use super::super::canonical::{self, Fault, Object, Value, to_bytes};
 use super::super::code::{Code, Refusal};
 use super::class::Class;
 use super::mode::Mode;
+use super::paths::Paths;
 
 /// Where a mutation is judged.
 #[derive(
@@ -38,8 +39,8 @@ pub struct Intent {
     pub before: String,
     /// The object after, empty if there is none.
     pub after: String,
-    /// The paths that are touched, sorted by bytes.
-    pub paths: Vec<String>,
+    /// The paths that are touched; nothing where no rule asks for them, or where every path counts.
+    pub paths: Option<Paths>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,19 +51,14 @@ enum IntentSchema {
 
 impl Intent {
     /// Makes the intent to change a ref.
-    ///
-    /// A path that is not UTF-8 stands with `\x` and two hex digits for each byte that is not.
     #[must_use]
     pub fn of_ref(
         class: Class,
         actor_id: &str,
         subject: &str,
         [before, after]: [&str; 2],
-        paths: impl IntoIterator<Item = Vec<u8>>,
+        paths: Option<Paths>,
     ) -> Self {
-        let mut paths: Vec<Vec<u8>> = paths.into_iter().collect();
-        paths.sort_unstable();
-        paths.dedup();
         Self {
             schema: IntentSchema::V1,
             boundary: Boundary::GitReceive,
@@ -71,7 +67,7 @@ impl Intent {
             subject: subject.to_owned(),
             before: before.to_owned(),
             after: after.to_owned(),
-            paths: paths.iter().map(|path| shown(path)).collect(),
+            paths,
         }
     }
 }
@@ -80,18 +76,8 @@ impl Intent {
     /// The intent of a push of which not even the refs are known.
     #[must_use]
     pub fn of_push() -> Self {
-        Self::of_ref(Class::GovernanceChange, "", "", ["", ""], Vec::new())
+        Self::of_ref(Class::GovernanceChange, "", "", ["", ""], None)
     }
-}
-
-/// Shows a path: UTF-8 as it is, any other byte as `\xhh`.
-fn shown(path: &[u8]) -> String {
-    path.utf8_chunks()
-        .flat_map(|chunk| {
-            let invalid = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
-            std::iter::once(chunk.valid().to_owned()).chain(invalid)
-        })
-        .collect()
 }
 
 /// What was found out about an intent: nothing against it, or the reason, and the state that decided.
@@ -219,12 +205,25 @@ impl Decision {
         }
     }
 
-    /// The canonical bytes, without a line end.
+    /// The canonical bytes, without a line end: at most 64 KiB, so that whoever reads a record knows how long a line is.
+    ///
+    /// Where the context is what makes it longer, a line names the size of the context in place of it.
     ///
     /// # Errors
     /// Never: the fields are strings, words and canonical values.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
-        canonical::to_value(self).map(|value| to_bytes(&value))
+        const MOST: usize = 64 << 10;
+        let bytes = canonical::to_value(self).map(|value| to_bytes(&value))?;
+        if bytes.len() < MOST {
+            return Ok(bytes);
+        }
+        let context = to_bytes(&Value::Object(self.context.clone()));
+        let length = i64::try_from(context.len()).unwrap_or(i64::MAX);
+        let cut = Self {
+            context: Object::of([("bytes_left_out", Value::from(length))]),
+            ..self.clone()
+        };
+        canonical::to_value(&cut).map(|value| to_bytes(&value))
     }
 }
 
@@ -234,13 +233,13 @@ mod tests {
     use super::*;
 
     fn intent() -> Intent {
-        let paths = [b"b".to_vec(), b"a/\xff".to_vec(), b"b".to_vec()];
+        let paths: [&[u8]; 2] = [b"a/\xff", b"b"];
         Intent::of_ref(
             Class::ContentChange,
             "human:ana",
             "refs/heads/main",
             ["1", ""],
-            paths,
+            Some(Paths::of(paths)),
         )
     }
 
@@ -252,7 +251,7 @@ mod tests {
         let bytes = decision.to_bytes().unwrap();
         assert_eq!(
             String::from_utf8(bytes.clone()).unwrap(),
-            r#"{"allow":false,"context":{"message":"no","stream":"main"},"effective":"deny","intent":{"actor_id":"human:ana","after":"","before":"1","boundary":"git.receive","class":"content.change","paths":["a/\\xff","b"],"schema":"permit.mutation_intent.v1","subject":"refs/heads/main"},"mode":"enforce","reason":"PERMIT_REQUIRED","schema":"permit.enforcement_decision.v1"}"#
+            r#"{"allow":false,"context":{"message":"no","stream":"main"},"effective":"deny","intent":{"actor_id":"human:ana","after":"","before":"1","boundary":"git.receive","class":"content.change","paths":{"count":2,"digest":"67677a15e60335ba134598437a5ebe30b949d3fcc95512f4dc6b776f6ddc99cf","first":["a/\\xff","b"]},"schema":"permit.mutation_intent.v1","subject":"refs/heads/main"},"mode":"enforce","reason":"PERMIT_REQUIRED","schema":"permit.enforcement_decision.v1"}"#
         );
         assert_eq!(
             Decision::new(intent(), &finding, Mode::Enforce)

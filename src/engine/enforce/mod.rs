@@ -13,10 +13,11 @@ mod decision;
 mod globs;
 mod governance;
 mod mode;
+mod paths;
 mod record;
 mod usage;
 
-pub use attachment::{Attachment, Document, Enforcement};
+pub use attachment::{Attached, Attachment, Document, Enforcement, Touched};
 pub use class::{Change, Class, RefPlace, class_of, ref_place};
 pub use decision::{Boundary, Decision, Effective, Finding, Intent};
 pub use globs::{Globs, InvalidGlob, path_fault};
@@ -25,5 +26,6 @@ pub use governance::{
     governance_request,
 };
 pub use mode::Mode;
+pub use paths::Paths;
 pub use record::{Gap, Line, Sums};
 pub use usage::{ExecRecord, Ran, exec_kind, requested, result};

@@ -159,3 +159,209 @@ fn attack_14_first_adoption_belongs_to_the_commit_that_the_owner_named() {
     let run = world.permit("server.git", &["guard", "adopt", &first]);
     assert_eq!(run.exit, 7, "adoption happens once: {run:?}");
 }
+
+/// Attaches a permit to globs of refs, beside what else the attachment says.
+fn attached(refs: &[&str], more: &serde_json::Value) -> World {
+    let world = World::new();
+    let mut attachment = json!({"boundary": "git.receive", "class": "content.change", "refs": refs,
+         "paths": ["**"], "stream": "main", "require": "permit"});
+    for (key, value) in more.as_object().unwrap() {
+        attachment[key] = value.clone();
+    }
+    let document = json!({"schema": "permit.enforcement.v1", "record": "permit-guard.jsonl",
+        "boundaries": [attachment]});
+    world.write("a", "governance/enforcement.json", document.to_string());
+    world.commit("a", "Adopt with enforcement");
+    world.adopt("a");
+    world
+}
+
+/// Issues and lands a permit for exactly one update.
+fn permit(world: &World, actor: &str, name: &str, before: &str, after: &str) {
+    let request = json!({"schema": "permit.request.v1", "actor_id": actor,
+        "capability": {"kind": "tool", "selector": "content.change"},
+        "operation": "push", "target": name, "context": {"before": before, "after": after}});
+    let request = world.save("content.json", &request);
+    world.ok(
+        "a",
+        &["issue", "--request", &request, "--at", "origin/main"],
+    );
+    world.pushed("a", &[STREAM]);
+}
+
+/// An annotated tag of an object, as many times tagged as `depth` says.
+fn nested(world: &World, mut object: String, kind: &str, depth: usize) -> String {
+    for level in 0..depth {
+        let kind = if level == 0 { kind } else { "tag" };
+        let tag = format!(
+            "object {object}\ntype {kind}\ntag t{level}\ntagger Ana <ana@acme.invalid> 1700000000 +0000\n\nx\n"
+        );
+        let mut command = world.command("git", "a");
+        command.args(["hash-object", "-t", "tag", "-w", "--stdin"]);
+        let made = crate::sandbox::with_input(command, tag.as_bytes());
+        object = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    }
+    object
+}
+
+#[test]
+fn attack_4_a_nested_tag_or_the_tag_of_a_tree_needs_its_permit() {
+    let world = attached(&["refs/tags/**", "refs/other/**"], &json!({}));
+    let head = world.git("a", &["rev-parse", "HEAD"]);
+    let tree = world.git("a", &["rev-parse", "HEAD^{tree}"]);
+    let deep = nested(&world, head.clone(), "commit", 34);
+    let of_tree = nested(&world, tree.clone(), "tree", 1);
+    for object in [&deep, &of_tree, &tree, &head] {
+        for place in ["refs/tags/x", "refs/other/x"] {
+            world.denied("a", &[&format!("{object}:{place}")], "PERMIT_REQUIRED");
+        }
+        let last = world.record().pop().unwrap();
+        assert_eq!(
+            (&last["intent"]["paths"], &last["reason"]),
+            (&serde_json::Value::Null, &json!("PERMIT_REQUIRED"))
+        );
+    }
+    permit(&world, "boundary:git.receive", "refs/tags/x", "", &deep);
+    world.pushed("a", &[&format!("{deep}:refs/tags/x")]);
+    // To delete it touches every path, too.
+    world.denied("a", &[":refs/tags/x"], "PERMIT_REQUIRED");
+    // A ref that nothing is attached to needs none.
+    world.pushed("a", &[&format!("{deep}:refs/unprotected/x")]);
+}
+
+#[test]
+fn attack_4_a_new_branch_of_an_equal_tree_needs_its_permit_where_it_is_named() {
+    let world = attached(&["refs/heads/prod", "refs/heads/release/*"], &json!({}));
+    world.denied("a", &["main:refs/heads/prod"], "PERMIT_REQUIRED");
+    // By a pattern it is what differs from the governed tip: nothing here, something there.
+    world.pushed("a", &["main:refs/heads/release/1"]);
+    world.write("a", "src/x", "new");
+    world.commit("a", "Source");
+    world.denied("a", &["HEAD:refs/heads/release/2"], "PERMIT_REQUIRED");
+    // Without common history, every path: the tree is the same.
+    world.git("a", &["reset", "-q", "--hard", "origin/main"]);
+    let alone = world.git("a", &["commit-tree", "-m", "alone", "HEAD^{tree}"]);
+    world.denied(
+        "a",
+        &[&format!("{alone}:refs/heads/release/3")],
+        "PERMIT_REQUIRED",
+    );
+    let head = world.git("a", &["rev-parse", "HEAD"]);
+    permit(&world, "boundary:git.receive", "refs/heads/prod", "", &head);
+    world.pushed("a", &["main:refs/heads/prod"]);
+}
+
+/// A commit on top of main in which one file lies `wide` to the power of `deep` times.
+fn bomb(world: &World, wide: usize, deep: usize, leaf: &str) -> String {
+    let make = |kind: &str, input: &str| {
+        let mut command = world.command("git", "a");
+        match kind {
+            "tree" => command.arg("mktree"),
+            _ => command.args(["hash-object", "-w", "--stdin"]),
+        };
+        let made = crate::sandbox::with_input(command, input.as_bytes());
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    };
+    let mut object = make("blob", "x");
+    let mut mode = format!("100644 blob {object}\t{leaf}");
+    for _ in 0..deep {
+        let (kind, _) = mode.split_once('\t').unwrap();
+        let lines: String = (0..wide).map(|n| format!("{kind}\t{n:05}\n")).collect();
+        object = make("tree", &lines);
+        mode = format!("040000 tree {object}\t{leaf}");
+    }
+    let beside = world.git("a", &["ls-tree", "origin/main"]);
+    let root = make("tree", &format!("{beside}\n040000 tree {object}\tzz\n"));
+    let parent = ["commit-tree", "-m", "bomb", "-p", "origin/main", &root];
+    world.git("a", &parent)
+}
+
+#[test]
+fn attack_6_a_git_bomb_is_too_large_where_a_rule_asks_and_costs_nothing_elsewhere() {
+    let world = attached(&["refs/heads/release/*"], &json!({}));
+    // 10^7 paths in nine objects, and 10^10 in a hundred times as many.
+    let small = bomb(&world, 10, 7, "f");
+    let large = bomb(&world, 100, 5, "f");
+    for head in [&small, &large] {
+        let run = world.push("a", "enforce", &[&format!("{head}:refs/heads/release/1")]);
+        assert!(run.stderr.contains("[PUSH_TOO_LARGE]"), "{run:?}");
+    }
+    // What is within the bounds is summed up.
+    let head = bomb(&world, 300, 1, "f");
+    world.denied(
+        "a",
+        &[&format!("{head}:refs/heads/release/1")],
+        "PERMIT_REQUIRED",
+    );
+    let paths = world.record().pop().unwrap()["intent"]["paths"].clone();
+    assert_eq!(paths["first"].as_array().unwrap().len(), 100);
+    assert_eq!(paths["digest"].as_str().unwrap().len(), 64);
+    // No rule asks for the paths of these refs; the governed ref's are compared where governance lies.
+    world.pushed("a", &[&format!("{small}:refs/heads/free")]);
+    world.pushed("a", &[&format!("{small}:refs/heads/main")]);
+    let bytes = std::fs::read(world.path("server.git/permit-guard.jsonl")).unwrap();
+    assert!(
+        bytes
+            .split(|byte| *byte == b'\n')
+            .all(|line| line.len() <= 64 << 10)
+    );
+}
+
+#[test]
+fn a_pusher_who_is_required_is_an_active_principal() {
+    let world = attached(&["refs/heads/prod"], &json!({"pusher": "required"}));
+    let head = world.git("a", &["rev-parse", "HEAD"]);
+    permit(&world, "boundary:git.receive", "refs/heads/prod", "", &head);
+    permit(&world, "human:ana", "refs/heads/prod", "", &head);
+    let fingerprint = {
+        let shown = String::from_utf8(
+            world
+                .command("ssh-keygen", "home")
+                .args(["-lf", "bo.pub"])
+                .output()
+                .unwrap()
+                .stdout,
+        )
+        .unwrap();
+        shown.split(' ').nth(1).unwrap().to_owned()
+    };
+    let push = |environment: &[(&str, &str)]| {
+        let mut command = world.command(env!("CARGO_BIN_EXE_permit"), "server.git");
+        command.args(["guard", "receive", "--mode", "enforce"]);
+        command.envs(environment.iter().copied());
+        let line = format!("{ABSENT} {head} refs/heads/prod\n");
+        super::world::Run::of(&crate::sandbox::with_input(command, line.as_bytes()))
+    };
+    let certificate = |key| {
+        [
+            ("GIT_PUSH_CERT_STATUS", "G"),
+            ("GIT_PUSH_CERT_NONCE_STATUS", "OK"),
+            ("GIT_PUSH_CERT_KEY", key),
+        ]
+    };
+    let bo = certificate(fingerprint.as_str());
+    for (environment, reason) in [
+        (vec![], "PERMIT_REQUIRED"),
+        (vec![("PERMIT_PUSHER", "human:zoe")], "PRINCIPAL_UNKNOWN"),
+        (certificate("SHA256:x").to_vec(), "PRINCIPAL_UNKNOWN"),
+        // Bo pushes with his key, and the permit is not for him.
+        (bo.to_vec(), "PERMIT_REQUIRED"),
+        (
+            [&bo[..], &[("PERMIT_PUSHER", "human:ana")]].concat(),
+            "PERMIT_REQUIRED",
+        ),
+        (
+            [&bo[..], &[("GIT_PUSH_CERT_NONCE_STATUS", "SLOP")]].concat(),
+            "PERMIT_REQUIRED",
+        ),
+    ] {
+        let run = push(&environment);
+        assert!(
+            run.stderr.contains(&format!("[{reason}]")),
+            "{environment:?}: {run:?}"
+        );
+    }
+    assert_eq!(push(&[("PERMIT_PUSHER", "human:ana")]).exit, 0);
+    permit(&world, "human:bo", "refs/heads/prod", "", &head);
+    assert_eq!(push(&bo).exit, 0);
+}
