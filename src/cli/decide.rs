@@ -184,7 +184,7 @@ impl Waiting<'_> {
             Entry::Malformed(refusal) => return Ok(Some(Judgement::malformed(refusal.clone()))),
             Entry::Case(case) => case,
         };
-        let mut facts = Facts::around(self.session, place.stream, &case.artifact, place.from)?;
+        let mut facts = Facts::around(self.session, place, &case.artifact)?;
         let derived = place.derived.reviews.get(&self.need.review_id);
         facts.issued = facts.issued.saturating_add(derived.copied().unwrap_or(0));
         let spent = |payload: &Digest| place.derived.payloads.contains(payload);

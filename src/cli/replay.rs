@@ -268,6 +268,10 @@ impl<'s> Replay<'s> {
             {
                 Err(refusal)
             }
+            // What is spent is no forgery: whoever pushes it learns that another permit came first.
+            Err(refusal) if self.boundary.is_some() && refusal.code == Code::ReviewConsumed => {
+                Err(refusal.detail("sequence", event.sequence.to_string()))
+            }
             Err(refusal) => {
                 let reason = if refusal.class() == Class::Unverified {
                     refusal.code

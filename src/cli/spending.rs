@@ -2,11 +2,14 @@
 //!
 //! An attestation is its canonical payload. It is spent by the first `permit.issued` that rests on it and never by an
 //! artifact alone, so that whatever becomes of the file, the same payload yields nothing more. A review that is made anew
-//! has another anchor, so that the walk goes back to the stream's beginning; it is taken once and grows with the stream.
+//! has another anchor, which may be on another stream, so that every stream of the repository is walked to its beginning:
+//! once, growing with the streams, and only for a review that carries attestations. What is recorded is judged by its own
+//! stream alone, so that no replay depends on which of two streams went on first.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::decide::Place;
 use super::session::{MAX_GOVERNED, Session, commit_id};
 use super::stream::Stream;
 use crate::engine::canonical::{Object, Value};
@@ -25,19 +28,44 @@ pub(crate) struct Spending {
     spent: BTreeMap<u64, Vec<Digest>>,
 }
 
-/// Tells whether a permit rests on one of some payloads, at a commit of a stream or before it.
+/// Tells whether a permit rests on one of some payloads: at a commit of a stream or before it, and, where something new is
+/// decided, on any other stream.
 ///
 /// # Errors
-/// `CHAIN_*` where the stream is broken on the way; objects that the repository lacks.
+/// `CHAIN_*` where a stream is broken on the way; objects that the repository lacks.
 pub(crate) fn is_spent(
     session: &Session,
-    stream: &Stream<'_>,
-    from: Option<CommitId>,
+    place: &Place<'_>,
     payloads: &[Digest],
 ) -> Result<bool, Refusal> {
-    let Some(from) = from.filter(|_| !payloads.is_empty()) else {
+    if payloads.is_empty() {
         return Ok(false);
-    };
+    }
+    if let Some(from) = place.from
+        && is_spent_at(session, place.stream, from, payloads)?
+    {
+        return Ok(true);
+    }
+    if !place.rules.bind_form() {
+        return Ok(false);
+    }
+    for other in Stream::all(session)? {
+        if other.id != place.stream.id
+            && let Some(at) = other.tip()?
+            && is_spent_at(session, &other, at.commit, payloads)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_spent_at(
+    session: &Session,
+    stream: &Stream<'_>,
+    from: CommitId,
+    payloads: &[Digest],
+) -> Result<bool, Refusal> {
     let mut all = session.ledger.spending.borrow_mut();
     let spending = all.entry(stream.id.clone()).or_default();
     if !spending.walked.contains_key(&from) {
@@ -89,7 +117,10 @@ impl Spending {
 }
 
 /// The payloads that the permit of an event rests on: those of the artifact in its governed commit.
-fn rests_on(session: &Session, event: &Event<'_>) -> Result<Vec<Digest>, Refusal> {
+///
+/// # Errors
+/// `REVIEW_MISSING` where the commit holds no such artifact; objects that the repository lacks.
+pub(crate) fn rests_on(session: &Session, event: &Event<'_>) -> Result<Vec<Digest>, Refusal> {
     if event.kind() != Some(EventType::PermitIssued)
         || !event.payload.contains("attestation_hashes")
     {

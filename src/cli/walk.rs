@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use super::decide::Place;
 use super::session::Session;
 use super::spending;
 use super::stream::Stream;
@@ -49,20 +50,19 @@ impl Facts {
     };
 
     /// Looks at the anchor of an artifact and counts the permits of its signed message after it, going back from a
-    /// commit of the stream; where it carries attestations, looks whether they are spent.
+    /// place of the stream; where it carries attestations, looks whether they are spent.
     ///
     /// # Errors
     /// `CHAIN_*` where the stream is broken on the way.
     pub(crate) fn around(
         session: &Session,
-        stream: &Stream<'_>,
+        place: &Place<'_>,
         artifact: &Artifact,
-        from: Option<CommitId>,
     ) -> Result<Self, Refusal> {
-        let mut facts = Self::since(session, stream, artifact, from)?;
+        let mut facts = Self::since(session, place.stream, artifact, place.from)?;
         // A blob that is no attestation is spent on nothing; its own rule refuses it.
         if let Ok(payloads) = artifact.payloads() {
-            facts.payload_spent = spending::is_spent(session, stream, from, &payloads)?;
+            facts.payload_spent = spending::is_spent(session, place, &payloads)?;
         }
         Ok(facts)
     }

@@ -189,6 +189,20 @@ fn schemas_completions_and_the_manual() {
         let schema: Value = serde_json::from_str(&sandbox.ok(&["schema", name])).unwrap();
         assert_eq!(schema["additionalProperties"], false, "{name}");
     }
+    // What may stand beside attestations may be left out, is never `null`, and nothing else stands there.
+    let schema: Value = serde_json::from_str(&sandbox.ok(&["schema", "policy"])).unwrap();
+    let attested = &schema["$defs"]["AttestedTerms"];
+    assert_eq!(attested["required"], json!(["attestations"]));
+    assert_eq!(attested["additionalProperties"], false);
+    let members = &attested["properties"];
+    for (name, kind) in [
+        ("min_cross_signers", "integer"),
+        ("reviewer_roles", "array"),
+        ("require_user_presence", "boolean"),
+    ] {
+        assert_eq!(members[name]["type"], kind, "{attested}");
+        assert_eq!(members[name].get("default"), None, "{attested}");
+    }
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(
             sandbox.ok(&["completions", shell]).contains("verify-chain"),

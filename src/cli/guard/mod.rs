@@ -8,6 +8,7 @@ pub(crate) mod args;
 mod claims;
 mod content;
 mod coverage;
+mod emergency;
 mod gaps;
 mod governed;
 mod install;

@@ -16,7 +16,11 @@ use super::record::Moves;
 use super::{content, governed, streams};
 use crate::cli::fault;
 use crate::cli::session::{Governed, MAX_GOVERNED, Session};
+use crate::cli::spending;
+use crate::cli::stream::Stream;
+use crate::engine::chain::Event;
 use crate::engine::code::{Code, Refusal};
+use crate::engine::digest::Digest;
 use crate::engine::enforce::{Class, Enforcement, Finding, Intent, Paths, RefPlace, ref_place};
 use crate::engine::permit::Permit;
 use crate::git::{self, Bounds, CommitId, Differences, ObjectId};
@@ -49,6 +53,8 @@ pub(super) struct Push<'s> {
     new_commits: OnceCell<Result<BTreeSet<CommitId>, Refusal>>,
     /// How much the push may still have compared.
     bounds: RefCell<Bounds>,
+    /// The attestations that its permits rest on, by canonical payload, each with the stream.
+    spent: RefCell<BTreeMap<Digest, String>>,
 }
 
 /// A permit that lets one update of one ref through.
@@ -195,6 +201,7 @@ impl<'s> Push<'s> {
             moved: lie,
             new_commits: OnceCell::new(),
             bounds: RefCell::default(),
+            spent: RefCell::default(),
         })
     }
 
@@ -211,7 +218,28 @@ impl<'s> Push<'s> {
             moved: None,
             new_commits: OnceCell::new(),
             bounds: RefCell::default(),
+            spent: RefCell::default(),
         })
+    }
+
+    /// Notes what a permit of this push rests on; two streams of one push do not both spend an attestation.
+    ///
+    /// # Errors
+    /// `REVIEW_CONSUMED` where another stream of this push does.
+    pub(super) fn spend(&self, stream: &Stream<'_>, event: &Event<'_>) -> Result<(), Refusal> {
+        let mut spent = self.spent.borrow_mut();
+        for payload in spending::rests_on(self.session, event)? {
+            let by = spent.entry(payload).or_insert_with(|| stream.id.clone());
+            if *by != stream.id {
+                let what = format!(
+                    "event {} rests on an attestation that the stream `{by}` of the same push spends",
+                    event.sequence
+                );
+                return Err(Refusal::new(Code::ReviewConsumed, what)
+                    .next("push the stream that the permit is to stand on alone"));
+            }
+        }
+        Ok(())
     }
 
     /// Every ref that is pushed, by name.

@@ -2,20 +2,17 @@
 
 use std::ops::ControlFlow;
 
-use serde::Serialize;
 use serde_json::json;
 
-use super::{push, record};
+use super::{emergency, push, record};
 use crate::cli::outcome::Outcome;
 use crate::cli::render::{BAD, DIM, GOOD, WARN, paint, safe};
-use crate::cli::session::{MAX_GOVERNED, Session};
+use crate::cli::session::Session;
 use crate::cli::stream::Stream;
 use crate::engine::canonical::Value;
 use crate::engine::chain::EventType;
 use crate::engine::code::Refusal;
-use crate::engine::enforce::{EMERGENCY_ADDRESS, Sums};
-use crate::engine::review::Artifact;
-use crate::git::CommitId;
+use crate::engine::enforce::Sums;
 
 pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
     let governed = push::governed_name(session)?;
@@ -59,7 +56,7 @@ pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
         ));
     }
     let emergencies = match tip {
-        Some(tip) => emergencies(session, tip)?,
+        Some(tip) => emergency::open(session, tip)?,
         None => Vec::new(),
     };
     for emergency in &emergencies {
@@ -80,49 +77,6 @@ pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
         .field("gaps", sums.gaps())
         .field("emergencies", emergencies)
         .text(text))
-}
-
-/// An emergency that no later review has looked back on.
-#[derive(Serialize)]
-struct Emergency {
-    review_id: String,
-    reviewer: String,
-    reason: String,
-}
-
-/// The emergencies of the governed tip until a review names them: one whose signed `reason` holds the emergency's id.
-fn emergencies(session: &Session, tip: CommitId) -> Result<Vec<Emergency>, Refusal> {
-    const FOLDER: &str = "governance/reviews";
-    let snapshot = session.repository.snapshot(tip)?;
-    let mut reviews = Vec::new();
-    for entry in snapshot.list(FOLDER)? {
-        let name = String::from_utf8_lossy(&entry.name).into_owned();
-        let path = format!("{FOLDER}/{name}");
-        if let Ok(Some(blob)) = snapshot.file(&path, MAX_GOVERNED)
-            && let Ok(artifact) = Artifact::parse(&blob.bytes)
-        {
-            reviews.push(artifact);
-        }
-    }
-    let named = |id: &str| {
-        reviews.iter().any(|review| {
-            let document = review.document();
-            document.scope_address != EMERGENCY_ADDRESS && document.reason.contains(id)
-        })
-    };
-    let mut open = Vec::new();
-    for review in &reviews {
-        let document = review.document();
-        let review_id = document.review_id.to_string();
-        if document.scope_address == EMERGENCY_ADDRESS && !named(&review_id) {
-            open.push(Emergency {
-                review_id,
-                reviewer: document.reviewer.principal.clone(),
-                reason: document.reason.clone(),
-            });
-        }
-    }
-    Ok(open)
 }
 
 /// Counts the results of the execution boundary on a stream.

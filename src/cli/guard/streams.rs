@@ -202,6 +202,7 @@ fn derive_all(
             new.derive()
         };
         derived.map_err(|refusal| new.until_landed(refusal))?;
+        push.spend(stream, &event)?;
         last = event.sequence;
     }
     let count = i64::try_from(commits.len()).unwrap_or(i64::MAX);

@@ -80,7 +80,7 @@ pub(crate) fn judge_at(
     place: &Place<'_>,
 ) -> Result<Judgement, Refusal> {
     let document = case.artifact.document();
-    let facts = Facts::around(session, place.stream, &case.artifact, place.from)?;
+    let facts = Facts::around(session, place, &case.artifact)?;
     let request = match given {
         Some(request) => Some(request.clone()),
         None => facts

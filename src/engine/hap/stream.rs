@@ -260,6 +260,15 @@ impl<'k> Verifier<'k> {
 
     fn check_link(&self, link: &StreamLink) -> Result<(), Refusal> {
         let expected = self.next_sequence();
+        if self.tip.is_some_and(|tip| link.sequence <= tip.sequence) {
+            return Err(Refusal::new(
+                Code::StreamSequenceBroken,
+                format!(
+                    "sequence {} is registered already: the stream keeps its blob, and another blob of it is a repetition",
+                    link.sequence
+                ),
+            ));
+        }
         if link.sequence != expected {
             return Err(Refusal::new(
                 Code::StreamSequenceBroken,

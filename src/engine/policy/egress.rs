@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::super::canonical::{self, Fault};
-use super::super::text::text_fault;
+use super::super::text::{text_fault, unseen_fault};
 
 /// The URL part of a `net_egress` rule.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -66,6 +66,16 @@ impl NormalUrl {
 }
 
 impl UrlMatch {
+    /// Refuses a method with characters that nobody sees: it would never be the operation of a request.
+    pub(super) fn check_form(&self) -> Result<(), Fault> {
+        for (index, method) in self.methods.iter().enumerate() {
+            if let Some(what) = unseen_fault(method) {
+                return Err(Fault::new(format!("$.methods[{index}]"), what));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn check(&self) -> Result<(), Fault> {
         let wildcard = self.host.strip_prefix("*.");
         let host = wildcard.unwrap_or(&self.host);

@@ -122,12 +122,33 @@ pub enum ReviewType {
 
 /// What has to be attested, and who signs for it.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(transform = as_read)]
 pub struct AttestedTerms {
     /// The profile and environment that are attested.
     pub attestations: AttestationTerms,
     /// Who signs beside the attestations.
     #[schemars(flatten)]
     pub signers: BesideTerms,
+}
+
+/// Says of a schema what its reader says of a document: no other member, and what is left out is not `null`.
+fn as_read(schema: &mut schemars::Schema) {
+    schema.insert("additionalProperties".to_owned(), false.into());
+    let members = schema
+        .get_mut("properties")
+        .and_then(|all| all.as_object_mut());
+    for member in members.into_iter().flat_map(|all| all.values_mut()) {
+        let Some(member) = member.as_object_mut() else {
+            continue;
+        };
+        member.retain(|key, value| key != "default" || !value.is_null());
+        let kinds = member.get_mut("type");
+        if let Some(kinds) = kinds
+            && let Some([kind, _]) = kinds.as_array().map(Vec::as_slice)
+        {
+            *kinds = kind.clone();
+        }
+    }
 }
 
 /// Who signs beside attestations, as far as the policy says: else one human in any role.

@@ -317,7 +317,12 @@ impl Rule {
                 return Err(Fault::new(path, what));
             }
         }
-        Ok(())
+        match &own.url {
+            Some(url) => url
+                .check_form()
+                .map_err(|fault| fault.within_member("url").within_member("match")),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), Fault> {

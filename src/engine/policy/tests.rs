@@ -561,3 +561,32 @@ fn a_secret_is_matched_by_provider_key_and_injection() {
         );
     }
 }
+
+#[test]
+fn names_that_people_decide_by_hold_nothing_that_is_not_shown() {
+    let fine = r#"{"host":"api.example.com","path_prefix":"/","methods":["GET"]}"#;
+    assert!(
+        Policy::parse(plain(&egress("allow", fine)).as_bytes())
+            .unwrap()
+            .check_form()
+            .is_ok()
+    );
+    for (from, to, path) in [
+        (
+            r#""GET""#,
+            "\"GET\u{200b}\"",
+            "`$.rules[0].match.url.methods[0]`",
+        ),
+        (r#""net""#, "\"n\u{ad}et\"", "`$.rules[0].id`"),
+        (r#""p""#, "\"p\u{feff}\"", "`$.policy_id`"),
+    ] {
+        let written = plain(&egress("allow", fine)).replacen(from, to, 1);
+        // An old record is read as it was decided; nothing new is decided by it.
+        let refusal = Policy::parse(written.as_bytes())
+            .unwrap()
+            .check_form()
+            .unwrap_err();
+        assert_eq!(refusal.code, Code::InvalidPolicy);
+        assert!(refusal.message.contains(path), "{}", refusal.message);
+    }
+}

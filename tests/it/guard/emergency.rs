@@ -1,5 +1,7 @@
 //! An emergency is agreed to beforehand, and looked back on.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::world::{World, policy};
@@ -56,9 +58,26 @@ fn an_emergency_is_listed_until_a_later_review_names_it() {
     let listed = open(&world);
     assert_eq!(listed[0]["review_id"], json!(id), "{listed}");
 
+    // A file that names it and that nobody signed closes nothing.
     let planned = change(&world, "4");
     let request = world.save("change.json", &planned["request"]);
-    world.review_because("a", &request, &["README"], &format!("looks back on {id}"));
+    let because = format!("looks back on {id}");
+    let review = world.review_because("a", &request, &["README"], &because);
+    let path = format!("governance/reviews/{review}.review.json");
+    let signed = fs::read_to_string(world.path("a").join(&path)).unwrap();
+    world.git("a", &["reset", "-q", "--hard", "origin/main"]);
+    let mut unsigned: Value = serde_json::from_str(&signed).unwrap();
+    unsigned["signatures"] = json!([]);
+    world.write("a", &path, format!("{unsigned}\n"));
+    world.commit("a", "Nobody looked back");
+    let run = world.push("a", "off", &["main"]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    assert_eq!(open(&world), listed);
+
+    change(&world, "4");
+    fs::remove_file(world.path("a").join(&path)).unwrap();
+    let because = format!("we looked back on {id}");
+    world.review_because("a", &request, &["README"], &because);
     world.commit("a", "Review");
     world.pushed("a", &["main"]);
     assert_eq!(open(&world), json!([]));

@@ -1,8 +1,9 @@
 //! An approval of one change covers one change, however often somebody makes it.
 
 use std::fs;
+use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{World, policy};
 
@@ -159,4 +160,69 @@ fn an_approval_is_not_replayed_by_a_space_in_its_file() {
     }
     change(&world, "2");
     world.denied("a", &["main"], "REVIEW_CONSUMED");
+}
+
+#[test]
+fn nor_by_other_files_of_the_message_that_was_signed() {
+    let world = World::adopted();
+    reviewed(&world, "2");
+    reviewed(&world, "1");
+    let folder = world.path("a").join("governance/reviews");
+    let files: Vec<(PathBuf, String)> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .map(|file| (file.clone(), fs::read_to_string(file).unwrap()))
+        .collect();
+    let spread = |text: &str| {
+        let artifact: Value = serde_json::from_str(text).unwrap();
+        format!("{artifact:#}\n")
+    };
+    let reordered = |text: &str| {
+        let (front, back) = text.trim_end().rsplit_once(",\"verdict\":").unwrap();
+        format!(
+            "{{\"verdict\":{},{}}}\n",
+            back.trim_end_matches('}'),
+            &front[1..]
+        )
+    };
+    let escaped = |text: &str| text.replacen("\"approve\"", "\"\\u0061pprove\"", 1);
+    let unended = |text: &str| text.trim_end().to_owned();
+    // Canonical bytes of the same message, with the same signatures wrapped otherwise.
+    let wrapped = |text: &str| {
+        let mut artifact: Value = serde_json::from_str(text).unwrap();
+        for signature in artifact["signatures"].as_array_mut().unwrap() {
+            let armor = signature["sshsig"].as_str().unwrap();
+            let lines: Vec<&str> = armor.lines().collect();
+            let (body, rest) = (lines[1..lines.len() - 1].concat(), lines.len() - 1);
+            let (half, other) = body.split_at(40);
+            let lines = [lines[0], half, other, lines[rest]];
+            signature["sshsig"] = json!(lines.join("\n") + "\n");
+        }
+        format!("{artifact}\n")
+    };
+    let forms: [(&dyn Fn(&str) -> String, &str); 5] = [
+        (&spread, "INVALID_REVIEW"),
+        (&reordered, "INVALID_REVIEW"),
+        (&escaped, "INVALID_REVIEW"),
+        (&unended, "INVALID_REVIEW"),
+        (&wrapped, "REVIEW_IMMUTABLE"),
+    ];
+    for (form, reason) in forms {
+        world.git("a", &["reset", "-q", "--hard", "origin/main"]);
+        change(&world, "2");
+        for (file, text) in &files {
+            let other = form(text);
+            assert_ne!(&other, text);
+            fs::write(file, other).unwrap();
+        }
+        world.commit("a", "The same approval");
+        let refs = world.refs();
+        let run = world.push("a", "enforce", &["main"]);
+        assert_ne!(run.exit, 0, "{run:?}");
+        assert!(
+            run.stderr.contains(&format!("[{reason}]")),
+            "{reason}: {run:?}"
+        );
+        assert_eq!(world.refs(), refs);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod authority;
 mod flow;
+mod governance;
 mod hazards;
 mod link;
 mod readme;

@@ -1,5 +1,11 @@
 //! What a push may add to `refs/hap/*`: records of the right kind, whole, linked and in their place.
 
+use std::fs;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
 use super::sandbox::{NOW, Sandbox};
 
 const TWO: &str = "deploy-prod-user-facing";
@@ -28,7 +34,7 @@ fn world() -> Sandbox {
 }
 
 /// Pushes, and returns what the hook said; empty where everything went through in silence.
-fn push(sandbox: &Sandbox, mode: &str, refspecs: &[&str]) -> String {
+pub(super) fn push(sandbox: &Sandbox, mode: &str, refspecs: &[&str]) -> String {
     let script = "git push -q origin \"$@\" 2>&1; true";
     let words = [&["-c", script, "push"], refspecs].concat();
     let mode = format!("ENFORCEMENT_MODE={mode}");
@@ -110,4 +116,35 @@ fn a_record_in_another_place_or_form_is_denied() {
     assert!(!said.contains('['), "{said}");
     let said = push(&sandbox, "enforce", &[&format!(":{beside}")]);
     assert!(said.contains("[STREAM_REWRITE]"), "{said}");
+}
+
+#[test]
+fn another_blob_of_a_registered_attestation_is_a_repetition() {
+    let sandbox = world();
+    let stream = "refs/hap/streams/shop";
+    let before = sandbox.git(&["rev-parse", stream]);
+    let blob = fs::read_to_string(sandbox.path("mara.blob")).unwrap();
+    let bytes = URL_SAFE_NO_PAD.decode(blob.trim_end()).unwrap();
+    let mut envelope: Value = serde_json::from_slice(&bytes).unwrap();
+    envelope["header"]["kid"] = "another".into();
+    let other = URL_SAFE_NO_PAD.encode(format!("{envelope:#}"));
+    assert_ne!(other, blob.trim_end());
+    sandbox.write_aside("other.blob", other + "\n");
+    let now = (NOW + 2).to_string();
+    let words = [
+        "hap",
+        "stream",
+        "append",
+        "shop",
+        "--attestation",
+        "../other.blob",
+    ];
+    let signed = ["--sp-key-file", "../sp.key", "--now", &now];
+    let answer = sandbox.json(&[words.as_slice(), &signed].concat());
+    let refused = ("STREAM_SEQUENCE_BROKEN".to_owned(), 5);
+    assert_eq!(answer.reason(), refused, "{answer:?}");
+    assert!(answer.stdout.contains("repetition"), "{answer:?}");
+    assert_eq!(sandbox.git(&["rev-parse", stream]), before);
+    let verified = sandbox.json(&["hap", "stream", "verify", "shop"]);
+    assert_eq!(verified.exit, 0, "{verified:?}");
 }
