@@ -50,15 +50,18 @@ impl Repository {
         others: &[(&'static str, PathBuf)],
     ) -> Result<Vec<Setting>> {
         let mut found = Vec::new();
-        let whole = self.inner().config()?;
-        collect(&whole, section, &mut found, |level, depth| {
+        let config = self.inner().config()?;
+        collect(&config, section, &mut found, |level, depth| {
             let (whose, path) = match level {
                 ConfigLevel::Local if depth == 0 => return Origin::Own,
                 ConfigLevel::Local => ("the repository's own file", None),
                 ConfigLevel::Worktree => ("the work tree's file", None),
                 ConfigLevel::Global => ("the user's file", Config::find_global().ok()),
                 ConfigLevel::XDG => ("the user's file", Config::find_xdg().ok()),
-                _ => ("the system's file", Config::find_system().ok()),
+                ConfigLevel::ProgramData
+                | ConfigLevel::System
+                | ConfigLevel::App
+                | ConfigLevel::Highest => ("the system's file", Config::find_system().ok()),
             };
             match path {
                 Some(path) if depth == 0 => Origin::Other(whose, path),

@@ -97,7 +97,7 @@ fn trust(session: &Session, args: &TrustArgs) -> Result<Outcome, Refusal> {
         paint(GOOD, "trusted"),
         safe(&name)
     ));
-    let changed: Vec<_> = changes
+    let set: Vec<_> = changes
         .iter()
         .map(|change| json!({"key": change.key, "from": change.from, "to": change.to}))
         .collect();
@@ -106,7 +106,7 @@ fn trust(session: &Session, args: &TrustArgs) -> Result<Outcome, Refusal> {
         .field("policy", granted.policy())
         .field("principals", granted.people())
         .field("owners", granted.owners())
-        .field("changed", changed)
+        .field("changed", set)
         .field("configured", fetched)
         .next("permit issue --open-stream --request FILE")
         .text(text))
@@ -243,12 +243,12 @@ fn allow(session: &Session, args: &TrustArgs, changes: &[Change]) -> Result<(), 
     if args.advance || args.replace.is_some() {
         return Ok(());
     }
-    let changed = changes.iter().find_map(|change| {
+    let replaced = changes.iter().find_map(|change| {
         let same = change.key == GOVERNED_REF && present.as_ref() == Some(&change.to);
         let from = change.from.as_ref().filter(|_| !same)?;
         Some((change.key, from, &change.to))
     });
-    let Some((key, from, to)) = changed else {
+    let Some((key, from, to)) = replaced else {
         return Ok(());
     };
     let old = present.as_deref().unwrap_or("REF");
