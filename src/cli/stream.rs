@@ -274,9 +274,8 @@ impl<'r> Stream<'r> {
     /// `STREAM_REWOUND` where it does not, `STREAM_LOST` where the ref is gone.
     pub(crate) fn tip_commit(&self) -> Result<Option<CommitId>, Refusal> {
         let tip = self.present_tip()?;
-        match tip {
-            None => self.refuse_lost()?,
-            Some(_) => {}
+        if tip.is_none() {
+            self.refuse_lost()?;
         }
         Ok(tip)
     }

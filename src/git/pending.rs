@@ -71,9 +71,9 @@ impl Repository {
             fs::rename(&made, &path)?;
             Ok(file)
         };
-        let held = hold().map_err(Error::io(&path))?;
+        let file = hold().map_err(Error::io(&path))?;
         durable::sync_folder(&folder)?;
-        Ok(PendingPush { path, _held: held })
+        Ok(PendingPush { path, _held: file })
     }
 
     /// Returns the pushes of a stream whose answers were lost.

@@ -157,13 +157,12 @@ impl Stream<'_> {
     ) -> bool {
         let reaches = |from: CommitId, to: CommitId| self.goes_back_to(from, to).unwrap_or(false);
         let (known, before) = match (newest, before) {
-            (_, None) | (None, _) => (None, before),
             (Some(newest), Some(before)) if reaches(before, newest) => (Some(newest), Some(before)),
             (Some(newest), Some(_)) if reaches(tip, newest) => return true,
             (Some(newest), Some(_)) if !self.is_kept_aside(newest).unwrap_or(false) => {
                 return false;
             }
-            (Some(_), Some(_)) => (None, before),
+            (_, before) => (None, before),
         };
         match (known, before) {
             (_, None) => newest.is_none_or(|newest| reaches(tip, newest)),
