@@ -41,7 +41,11 @@ pub(super) fn write(path: &Path, document: &impl Serialize, place: Place) -> Res
 pub(super) fn write_bytes(path: &Path, bytes: &[u8], place: Place) -> Result<bool, Refusal> {
     let failed = |error: io::Error| fault::io(path, &error);
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    // Whoever may push may read it, as Git's own files: the process' mask decides.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
         .map_err(failed)?;

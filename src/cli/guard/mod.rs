@@ -212,6 +212,7 @@ fn judge(command: &'static str, push: &Push<'_>, mode: Mode, moves: Moves) -> Ou
         warnings.extend(
             claims::check(push.session, &mut judged)
                 .err()
+                .as_ref()
                 .map(unsettled),
         );
     }
@@ -261,7 +262,7 @@ fn judge(command: &'static str, push: &Push<'_>, mode: Mode, moves: Moves) -> Ou
     outcome
 }
 
-fn unsettled(refusal: Refusal) -> String {
+fn unsettled(refusal: &Refusal) -> String {
     format!(
         "the claims of permits could not be settled: {}",
         refusal.message

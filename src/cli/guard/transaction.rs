@@ -70,8 +70,7 @@ impl<'a> Bound<'a> {
         match (ref_place(name, self.governed), self.enforcement) {
             (RefPlace::Content, Ok(Some(enforcement))) => enforcement.about(name).next().is_some(),
             (RefPlace::Content, Ok(None)) => false,
-            // What is attached is not known.
-            (RefPlace::Content, Err(_)) => true,
+            // Also where it is not known what is attached.
             _ => true,
         }
     }

@@ -119,6 +119,26 @@ fn a_permit_whose_stream_moved_meanwhile_lets_nothing_through() {
 }
 
 #[test]
+fn two_pushes_of_one_update_land_once() {
+    let world = protected("bounded");
+    let (one, two) = two(&world);
+    permit(&world, "", &one);
+    assert_eq!(push(&world, &one).exit, 0);
+    permit(&world, &one, &two);
+    permit(&world, &two, &one);
+    world.clone_to("b");
+    world.git("b", &["fetch", "-q", "../a", "two"]);
+    let line = |commit: &str| format!("+{commit}:{PROD}");
+    // The slow one was allowed; the same update landed and was taken back meanwhile.
+    let run = meanwhile(&world, &[&line(&two)], || {
+        world.pushed("b", &[&line(&two)]);
+        world.pushed("b", &[&line(&one)]);
+    });
+    assert!(run.exit != 0 && run.stderr.contains("[MOVED]"), "{run:?}");
+    assert_eq!(world.git("server.git", &["rev-parse", PROD]), one);
+}
+
+#[test]
 fn attack_15_a_push_lands_nothing_where_the_hook_is_gone_or_another_one() {
     let world = World::adopted();
     world.write("a", "README", "two");
