@@ -61,12 +61,24 @@ impl Report {
 }
 
 /// What the stream says of a permit that it issued.
-struct Issuance {
+#[derive(Debug, Clone)]
+pub(crate) struct Issuance {
     /// The commit of the event that issued it, and of the one before.
     commit: CommitId,
     before: Option<CommitId>,
     /// How often it was used since.
-    uses: u64,
+    pub(crate) uses: u64,
+}
+
+impl Issuance {
+    /// A permit that was issued and not used since.
+    pub(crate) fn new(commit: CommitId, before: Option<CommitId>) -> Self {
+        Self {
+            commit,
+            before,
+            uses: 0,
+        }
+    }
 }
 
 /// A permit, the request that it is to be acted on for, and the state that judges them.
@@ -239,6 +251,15 @@ impl<'s> Case<'s> {
 
     /// Runs every check on a newest event.
     pub(crate) fn judge(&self, at: Result<At, Refusal>) -> Report {
+        self.judge_by(at, |at| self.look(at))
+    }
+
+    /// The same, with what the stream says of the permit at that event from wherever it is known.
+    pub(crate) fn judge_by(
+        &self,
+        at: Result<At, Refusal>,
+        look: impl FnOnce(&At) -> Result<(Issuance, String), Refusal>,
+    ) -> Report {
         let mut report = Report::default();
         report.check("structure", Ok("exactly the fields of a permit".to_owned()));
         report.check("permit_id", validity::id_fits(&self.permit));
@@ -254,7 +275,7 @@ impl<'s> Case<'s> {
         };
         let place = format!("`{}` is at event {}", self.stream.id, at.tip.sequence);
         report.check("stream", Ok(place));
-        let found = match self.look(&at) {
+        let found = match look(&at) {
             Ok((found, detail)) => {
                 report.check("issued", Ok(detail));
                 Some(found)

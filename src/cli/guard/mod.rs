@@ -11,6 +11,7 @@ mod coverage;
 mod emergency;
 mod gaps;
 mod governed;
+mod history;
 mod install;
 mod keep;
 mod landed;

@@ -4,7 +4,7 @@
 //! is denied as a whole: what Git refuses of it could have vouched for what it lets through. For the same reason
 //! nothing in a push counts for another ref of the same push.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 
@@ -27,6 +27,12 @@ use crate::git::{self, Bounds, CommitId, Differences, ObjectId};
 
 /// The longest name of a ref, in bytes: no file system takes more.
 const MAX_NAME: usize = 4096;
+
+/// Where the server's configuration says how many events one push may append.
+const MAX_EVENTS: &str = "permit.maxEventsPerPush";
+
+/// How many bytes of events one push may append.
+const MAX_EVENT_BYTES: usize = 64 << 20;
 
 /// One ref that is pushed; nothing stands for forty zeros.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +57,8 @@ pub(super) struct Push<'s> {
     /// A line of the push whose old value is not the ref's.
     moved: Option<Refusal>,
     new_commits: OnceCell<Result<BTreeSet<CommitId>, Refusal>>,
+    /// How many events, and bytes of them, the push may still append.
+    room: Cell<(u64, usize)>,
     /// How much the push may still have compared.
     bounds: RefCell<Bounds>,
     /// The attestations that its permits rest on, by canonical payload, each with the stream.
@@ -202,6 +210,7 @@ impl<'s> Push<'s> {
             new_commits: OnceCell::new(),
             bounds: RefCell::default(),
             spent: RefCell::default(),
+            room: Cell::new((max_events(session)?, MAX_EVENT_BYTES)),
         })
     }
 
@@ -219,6 +228,7 @@ impl<'s> Push<'s> {
             new_commits: OnceCell::new(),
             bounds: RefCell::default(),
             spent: RefCell::default(),
+            room: Cell::new((0, 0)),
         })
     }
 
@@ -250,6 +260,23 @@ impl<'s> Push<'s> {
     /// What the push says of a ref.
     pub(super) fn update(&self, name: &str) -> Option<&Update> {
         self.updates.get(name)
+    }
+
+    /// Counts an event that the push appends.
+    ///
+    /// # Errors
+    /// `PUSH_TOO_LARGE` where there is one too many.
+    pub(super) fn count_event(&self, length: usize) -> Result<(), Refusal> {
+        let (events, bytes) = self.room.get();
+        let left = events.checked_sub(1).zip(bytes.checked_sub(length));
+        let left = left.ok_or_else(|| {
+            let what = format!(
+                "the push appends more events than `{MAX_EVENTS}` allows, or more than {MAX_EVENT_BYTES} bytes of them"
+            );
+            Refusal::new(Code::PushTooLarge, what)
+        })?;
+        self.room.set(left);
+        Ok(())
     }
 
     /// Whether a rule asks which paths a ref changes.
@@ -429,6 +456,18 @@ pub(super) fn unjudged(update: &Update) -> Intent {
         [&before, &after],
         None,
     )
+}
+
+/// How many events one push may append.
+fn max_events(session: &Session) -> Result<u64, Refusal> {
+    const DEFAULT: u64 = 100_000;
+    let Some(text) = session.repository.config_string(MAX_EVENTS)? else {
+        return Ok(DEFAULT);
+    };
+    text.parse().map_err(|_| {
+        fault::input(format!("`{MAX_EVENTS}` is `{text}`, which is no number"))
+            .next(format!("git config {MAX_EVENTS} {DEFAULT}"))
+    })
 }
 
 /// Finds a line whose old value is not the ref's.

@@ -1,5 +1,8 @@
 //! `stream.*` and `hap.*`: only new events that fit the chain and can be derived again.
 
+use std::collections::BTreeSet;
+
+use super::history::History;
 use super::push::{Push, Update};
 use super::{closed, used};
 use crate::cli::decide::{Derived, Place, lacks_message};
@@ -37,7 +40,7 @@ pub(super) fn judge(push: &Push<'_>, update: &Update, id: &str) -> (Class, Findi
         let [old, new] =
             [update.old, Some(new)].map(|id| id.map(|id| CommitId::new(*id.as_bytes())));
         let new = new.ok_or_else(|| stream.missing())?;
-        match added(&stream, &reference, old, new)? {
+        match added(push, &stream, &reference, old, new)? {
             Added::Rewritten => {
                 let what = format!("the push rewrites the stream `{id}`");
                 Ok((
@@ -46,7 +49,7 @@ pub(super) fn judge(push: &Push<'_>, update: &Update, id: &str) -> (Class, Findi
                 ))
             }
             Added::Appended(commits) => {
-                let finding = closed(derive_all(push, &stream, &reference, &commits));
+                let finding = closed(derive_all(push, &stream, &reference, (old, &commits)));
                 Ok((Class::StreamAppend, finding))
             }
         }
@@ -98,6 +101,7 @@ pub(super) fn judge_orphan(
 
 /// Walks from the new tip back to the old one and verifies the chain on the way; reads the push, not the history.
 fn added(
+    push: &Push<'_>,
     stream: &Stream<'_>,
     reference: &StreamRef<'_>,
     old: Option<CommitId>,
@@ -129,6 +133,7 @@ fn added(
         {
             return Ok(Added::Rewritten);
         }
+        push.count_event(found.bytes().len())?;
         commits.push(commit);
         at = found.parent();
     }
@@ -171,7 +176,7 @@ fn derive_all(
     push: &Push<'_>,
     stream: &Stream<'_>,
     reference: &StreamRef<'_>,
-    commits: &[CommitId],
+    (old, commits): (Option<CommitId>, &[CommitId]),
 ) -> Result<Finding, Refusal> {
     if push.base.is_none() {
         let refusal = push.nothing_governed();
@@ -185,6 +190,7 @@ fn derive_all(
         });
     }
     let mut replay = Replay::at_boundary(push.session, stream)?;
+    let mut history = History::look(stream, old, named(reference, commits)?)?;
     let mut last = 0_u64;
     for &commit in commits {
         let found = read(reference, commit)?;
@@ -195,6 +201,7 @@ fn derive_all(
             event: &event,
             commit,
             parent: found.parent(),
+            history: &history,
         };
         let derived = if event.kind() == Some(EventType::PermitIssued) {
             replay.check(&event, found.parent())
@@ -203,6 +210,7 @@ fn derive_all(
         };
         derived.map_err(|refusal| new.until_landed(refusal))?;
         push.spend(stream, &event)?;
+        history.pass(&event, commit, found.parent());
         last = event.sequence;
     }
     let count = i64::try_from(commits.len()).unwrap_or(i64::MAX);
@@ -213,6 +221,23 @@ fn derive_all(
         .with("stream_id", stream.id.clone()))
 }
 
+/// The permits that events of a push name and that it does not issue itself.
+fn named(reference: &StreamRef<'_>, commits: &[CommitId]) -> Result<BTreeSet<String>, Refusal> {
+    let (mut named, mut own) = (BTreeSet::new(), BTreeSet::new());
+    for &commit in commits {
+        let found = read(reference, commit)?;
+        let event = parse(&found)?;
+        if event.kind() == Some(EventType::PermitIssued) {
+            own.insert(event.event_id.to_owned());
+        } else if let Some(id) = event.payload_text("permit_id")
+            && !own.contains(&id)
+        {
+            named.insert(id);
+        }
+    }
+    Ok(named)
+}
+
 /// An event that a push adds, with the place where it stands.
 pub(super) struct NewEvent<'a> {
     pub(super) push: &'a Push<'a>,
@@ -220,6 +245,8 @@ pub(super) struct NewEvent<'a> {
     pub(super) event: &'a Event<'a>,
     pub(super) commit: CommitId,
     pub(super) parent: Option<CommitId>,
+    /// The permits that are named by it, up to the event before it.
+    pub(super) history: &'a History,
 }
 
 impl NewEvent<'_> {
@@ -379,8 +406,10 @@ pub(super) fn judge_hap(push: &Push<'_>, update: &Update) -> (Class, Finding) {
         let old = old.map(|id| CommitId::new(*id.as_bytes()));
         let (mut added, mut at) = (Vec::new(), Some(CommitId::new(*new.as_bytes())));
         while let Some(commit) = at.filter(|commit| Some(*commit) != old) {
+            let found = read(&reference, commit)?;
+            push.count_event(found.bytes().len())?;
             added.push(commit);
-            at = read(&reference, commit)?.parent();
+            at = found.parent();
         }
         if at != old {
             return Ok(false);

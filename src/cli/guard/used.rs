@@ -1,7 +1,6 @@
 //! `permit.used` and `tool.exec.*` in a push: each needs a permit that was usable there.
 
-use std::ops::ControlFlow;
-
+use super::history::Known;
 use super::is_failure;
 use super::streams::NewEvent;
 use crate::cli::exec::argv_of;
@@ -9,7 +8,7 @@ use crate::cli::request::load;
 use crate::cli::stream::At;
 use crate::cli::verify::Case;
 use crate::engine::canonical::Value;
-use crate::engine::chain::{Event, EventType, SealedEvent};
+use crate::engine::chain::{EventType, SealedEvent};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
 use crate::engine::enforce::{ExecRecord, Mode, exec_kind, requested};
@@ -21,7 +20,7 @@ use crate::engine::request::Request;
 pub(super) fn used(new: &NewEvent<'_>) -> Result<(), Refusal> {
     let wanted = permit_id(new)?;
     let governed = new.governed_commit()?;
-    let (permit, request) = issued(new, &wanted)?;
+    let known = issued(new, &wanted)?;
     let parent = new.parent.ok_or_else(|| new.not_allowed("uses nothing"))?;
     let at = At {
         commit: parent,
@@ -29,14 +28,15 @@ pub(super) fn used(new: &NewEvent<'_>) -> Result<(), Refusal> {
     };
     let case = Case::new(
         new.push.session,
-        permit,
-        request,
+        known.permit().clone(),
+        known.request().clone(),
         Some(&governed.to_string()),
     )?;
     // The reason why the commit does not count comes before what the permit says of it.
     case.governed()?;
     case.check_in_force(&[])?;
-    if let Some(refusal) = case.judge(Ok(at.clone())).refusal {
+    let report = case.judge_by(Ok(at.clone()), |_| known.issuance());
+    if let Some(refusal) = report.refusal {
         if is_failure(&refusal) || refusal.code == Code::GovernedStale {
             return Err(refusal);
         }
@@ -59,13 +59,18 @@ pub(super) fn executed(new: &NewEvent<'_>, kind: EventType) -> Result<(), Refusa
     let record = ExecRecord::read(kind, &payload)
         .map_err(|fault| new.not_allowed(&format!("has a malformed payload at {fault}")))?
         .ok_or_else(|| new.not_allowed("is no record of a run"))?;
+    let id = record.permit_id.to_string();
+    let known = issued(new, &id)?;
     if record.mode == Mode::Enforce && record.ran {
-        let id = record.permit_id.to_string();
-        let governed = follows_use(new, &id, record.reason.is_none())?;
-        let (permit, request) = issued(new, &id)?;
+        // What was asked for stands right behind the use, what came of it anywhere after.
+        let behind = record.reason.is_none().then_some(new.parent).flatten();
+        let governed = known.used_for(new.event, behind).ok_or_else(|| {
+            new.not_allowed("has no `permit.used` of its permit before it")
+                .detail("permit_id", id)
+        })?;
         match record.reason {
-            None => return asked(new, &permit, &request, governed),
-            Some(reason) if exec_kind(reason, permit.decision) != kind => {
+            None => return asked(new, known.permit(), known.request(), governed),
+            Some(reason) if exec_kind(reason, known.permit().decision) != kind => {
                 return Err(new.not_allowed("is not what its permit's decision gives"));
             }
             Some(_) => {}
@@ -115,69 +120,18 @@ fn asked(
     )?)
 }
 
-/// Looks back for the use of a permit, right before or anywhere after it was issued; returns its governed commit.
-fn follows_use(new: &NewEvent<'_>, permit_id: &str, next_to: bool) -> Result<CommitSha, Refusal> {
-    let mut found = None;
-    let from = new
-        .parent
-        .ok_or_else(|| new.not_allowed("follows nothing"))?;
-    let verifier = new.stream.walk(from, None, |event, _| {
-        let named = event.event_id == permit_id;
-        let is_use = named
-            && event.kind() == Some(EventType::PermitUsed)
-            && event.policy_hash == new.event.policy_hash
-            && event.request_fingerprint == new.event.request_fingerprint;
-        if is_use {
-            found = event
-                .payload_text("governed_commit")
-                .and_then(|commit| commit.parse().ok());
-        }
-        Ok(if named || next_to {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
-    })?;
-    verifier
-        .finish_part()
-        .map_err(|fault| new.stream.broken(&fault))?;
-    found.ok_or_else(|| {
-        new.not_allowed("has no `permit.used` of its permit before it")
-            .detail("permit_id", permit_id)
-    })
-}
-
 fn permit_id(new: &NewEvent<'_>) -> Result<String, Refusal> {
     new.event
         .payload_text("permit_id")
         .ok_or_else(|| new.not_allowed("names no permit"))
 }
 
-/// Finds the permit and the request of the event that issued it, going back from the event at hand.
-fn issued(new: &NewEvent<'_>, permit_id: &str) -> Result<(Permit, Request), Refusal> {
-    let from = new.parent.ok_or_else(|| new.not_allowed("uses nothing"))?;
-    let mut found = None;
-    let verifier = new.stream.walk(from, None, |event, _| {
-        if event.event_id != permit_id || event.kind() != Some(EventType::PermitIssued) {
-            return Ok(ControlFlow::Continue(()));
-        }
-        found = read(event);
-        Ok(ControlFlow::Break(()))
-    })?;
-    verifier
-        .finish_part()
-        .map_err(|fault| new.stream.broken(&fault))?;
-    found.ok_or_else(|| {
-        let what = "uses a permit that was not issued before it";
+/// The permit that an event names, which has to stand on the stream before it.
+fn issued<'a>(new: &NewEvent<'a>, permit_id: &str) -> Result<&'a Known, Refusal> {
+    new.history.permit(permit_id).ok_or_else(|| {
+        let what = "names a permit that was not issued on the stream before it";
         new.not_allowed(what)
             .detail("permit_id", permit_id)
             .detail("reason", Code::NotIssued.name())
     })
-}
-
-fn read(event: &Event<'_>) -> Option<(Permit, Request)> {
-    let payload = event.payload_value().ok()?;
-    let permit = Permit::read(payload.at("permit")?).ok()?;
-    let request = Request::read(payload.at("request")?).ok()?;
-    Some((permit, request))
 }

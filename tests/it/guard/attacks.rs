@@ -365,3 +365,76 @@ fn a_pusher_who_is_required_is_an_active_principal() {
     permit(&world, "human:bo", "refs/heads/prod", "", &head);
     assert_eq!(push(&bo).exit, 0);
 }
+
+/// Appends a denial of a run that nothing issued a permit for, sealed as an honest one is.
+fn deny_run(world: &World, at: &str, permit_id: &str) {
+    use permit::engine::canonical::{Value, parse};
+    use permit::engine::chain::{EventType, SealedEvent, Tip};
+    let artifact = world.git(at, &["log", "-1", "--format=%b", STREAM]);
+    let last: serde_json::Value = serde_json::from_str(&artifact).unwrap();
+    let tip = Tip {
+        stream_id: "main".to_owned(),
+        sequence: last["event"]["sequence"].as_u64().unwrap(),
+        event_hash: last["event_hash"].as_str().unwrap().parse().unwrap(),
+    };
+    let payload = json!({"permit_id": permit_id, "mode": "enforce", "reason": "EXPIRED",
+        "exit_status": -1, "signal": -1, "changed_paths": []});
+    let Value::Object(payload) = parse(payload.to_string().as_bytes()).unwrap().into_owned() else {
+        unreachable!()
+    };
+    let hash = |key: &str| last["event"][key].as_str().unwrap().to_owned();
+    let event = SealedEvent::record(
+        EventType::ToolExecBlocked,
+        &tip,
+        hash("policy_hash").parse().unwrap(),
+        hash("request_fingerprint").parse().unwrap(),
+        payload,
+    )
+    .unwrap();
+    let parent = world.git(at, &["rev-parse", STREAM]).parse().unwrap();
+    let bytes =
+        permit::git::event_commit_bytes(Some(parent), event.sequence(), event.message().as_bytes());
+    let mut command = world.command("git", at);
+    command.args([
+        "hash-object",
+        "-t",
+        "commit",
+        "-w",
+        "--stdin",
+        "--literally",
+    ]);
+    let made = crate::sandbox::with_input(command, &bytes);
+    let id = String::from_utf8(made.stdout).unwrap();
+    world.git(at, &["update-ref", STREAM, id.trim()]);
+}
+
+#[test]
+fn attack_10_denials_of_a_permit_that_was_never_issued_expire_nobody_elses() {
+    let world = World::adopted();
+    world.issue("a", &world.request("run", &json!({})));
+    world.pushed("a", &[STREAM]);
+    let before = world.git("a", &["rev-parse", STREAM]);
+    deny_run(&world, "a", &"1".repeat(64));
+    world.denied("a", &[STREAM], "EVENT_NOT_ALLOWED");
+    // A denial that is about a permit of the stream is honest.
+    world.git("a", &["update-ref", STREAM, &before]);
+    let saved = std::fs::read_to_string(world.path("permit.json")).unwrap();
+    let saved: serde_json::Value = serde_json::from_str(&saved).unwrap();
+    deny_run(&world, "a", saved["permit_id"].as_str().unwrap());
+    world.pushed("a", &[STREAM]);
+}
+
+#[test]
+fn attack_6_uses_in_one_push_are_judged_in_one_pass_and_counted() {
+    let world = World::adopted();
+    let request = world.request("run.often", &json!({}));
+    let permit = world.issue("a", &request);
+    for _ in 0..30 {
+        world.ok("a", &["use", &permit, "--request", &request]);
+    }
+    world.git("server.git", &["config", "permit.maxEventsPerPush", "30"]);
+    world.denied("a", &[STREAM], "PUSH_TOO_LARGE");
+    // As many as are allowed go through, and then the rest.
+    world.pushed("a", &[&format!("{STREAM}~1:{STREAM}")]);
+    world.pushed("a", &[STREAM]);
+}

@@ -3,6 +3,7 @@
 mod attacks;
 mod claims;
 mod classes;
+mod days;
 mod emergency;
 mod landed;
 mod modes;
