@@ -23,7 +23,7 @@ pub(crate) struct Outcome {
     pub(crate) fields: Map<String, Value>,
     /// Standard output in text format.
     pub(crate) text: String,
-    /// Standard error in text format, a summary for people.
+    /// Standard error in text format and beside `raw`, a summary for people.
     pub(crate) summary: String,
     /// Standard output in both formats, instead of all that (`permit canonicalize`, `permit schema`).
     pub(crate) raw: Option<Vec<u8>>,

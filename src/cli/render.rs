@@ -52,7 +52,7 @@ pub(crate) fn render(outcome: &Outcome, format: Format) -> u8 {
         .exit
         .unwrap_or_else(|| outcome.code.class().exit_code());
     let unprinted = print(outcome, format).err();
-    if let (None, Format::Text) = (&outcome.raw, format) {
+    if outcome.raw.is_some() || format == Format::Text {
         print_summary(&outcome.summary);
     }
     for warning in &outcome.warnings {

@@ -177,6 +177,10 @@ pub enum Error {
 
 impl From<git2::Error> for Error {
     fn from(error: git2::Error) -> Self {
+        if error.class() == git2::ErrorClass::NoMemory {
+            // As wherever else memory ends, and not as something that is wrong with the repository.
+            std::alloc::handle_alloc_error(std::alloc::Layout::new::<u8>());
+        }
         Self::Git(error.message().to_owned())
     }
 }

@@ -135,6 +135,15 @@ impl Repository {
         absent_as_none(found).map_err(Error::from)
     }
 
+    /// Where Git looks for hooks instead of the repository's own folder, wherever its configuration says so.
+    ///
+    /// # Errors
+    /// [`Error::Git`] where a file of the configuration does not parse.
+    pub fn hooks_path(&self) -> Result<Option<PathBuf>> {
+        let config = self.inner.config()?.snapshot()?;
+        absent_as_none(config.get_path("core.hooksPath")).map_err(Error::from)
+    }
+
     /// Finds the commit that a revision names: an id, a ref, a tag, and `~N`, `^N`, `^{}`, `^{commit}` after it.
     ///
     /// Forty hex digits are always an id. Ancestors are those of the raw commits.

@@ -7,7 +7,7 @@ use crate::git::CommitId;
 #[derive(Debug, Subcommand)]
 pub(crate) enum GuardVerb {
     /// Judge a push; runs as a `pre-receive` hook
-    Receive(ModeArg),
+    Receive(ReceiveArgs),
     /// Judge the commits of a pull request as a push to the governed ref would be
     Check(CheckArgs),
     /// Print the request that a review of each governance change in a range decides about
@@ -54,6 +54,24 @@ pub(crate) struct TransactionArgs {
     pub(crate) state: String,
     #[command(flatten)]
     pub(crate) mode: ModeArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiveArgs {
+    #[command(flatten)]
+    pub(crate) mode: ModeArg,
+    /// The process whose worker this one is
+    #[arg(long, hide = true, value_name = "PID")]
+    pub(crate) worker: Option<u32>,
+    /// Why the first worker gave no answer, and what to do: this one reads nothing of the push and records that
+    #[arg(
+        long,
+        hide = true,
+        num_args = 2,
+        requires = "worker",
+        allow_hyphen_values = true
+    )]
+    pub(crate) unanswered: Vec<String>,
 }
 
 #[derive(Debug, Args)]

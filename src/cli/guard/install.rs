@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::claims::Claims;
 use super::push::governed_name;
 use crate::cli::fault;
@@ -14,8 +16,8 @@ use crate::cli::session::Session;
 use crate::engine::code::Refusal;
 
 /// One hook that belongs to the boundary.
-struct Hook {
-    name: &'static str,
+pub(super) struct Hook {
+    pub(super) name: &'static str,
     /// What of this program it calls.
     call: &'static str,
     /// How it passes on what Git says.
@@ -33,14 +35,18 @@ const TRANSACTION: Hook = Hook {
     arguments: " \"$1\"",
 };
 
+/// Every hook of the boundary; the second one vetoes whatever the first one does not allow, so that it comes last.
+pub(super) const HOOKS: [Hook; 2] = [RECEIVE, TRANSACTION];
+
+/// What no hook can see: who set its environment.
+const SSHD: &str = "the SSH daemon of the server must accept no variable named PERMIT_*, GIT_* or ENFORCEMENT_* \
+    (`AcceptEnv` and `PermitUserEnvironment` of sshd_config), or whoever pushes sets the mode and the pusher";
+
 pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
     governed_name(session)?;
     let folder = folder(session)?;
-    let program =
-        std::env::current_exe().map_err(|error| fault::io(Path::new("permit"), &error))?;
-    // The second one vetoes whatever the first one does not allow, so that it comes last.
-    let receive = RECEIVE.place(&folder, &program)?;
-    let transaction = TRANSACTION.place(&folder, &program)?;
+    let receive = RECEIVE.place(&folder)?;
+    let transaction = TRANSACTION.place(&folder)?;
     let word = receive.write()?;
     let transaction_word = transaction.write()?;
     let claims = Claims::install(session)?;
@@ -56,14 +62,16 @@ pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
         text.push_str(&format!("{} claims\n", paint(BAD, "lost")));
         "restore `permit-claims/` from a backup, or permit guard claims reset --reason TEXT"
     };
-    Ok(Outcome::ok("guard.install")
+    let mut outcome = Outcome::ok("guard.install")
         .field("hook", receive.path.display().to_string())
         .field("state", word)
         .field("transaction_hook", transaction.path.display().to_string())
         .field("transaction_state", transaction_word)
         .field("claims", if claims { "kept" } else { "lost" })
         .next(next)
-        .text(text))
+        .text(text);
+    outcome.warnings.push(SSHD.to_owned());
+    Ok(outcome)
 }
 
 /// A hook with where it stands and what it says.
@@ -78,9 +86,9 @@ impl Hook {
     ///
     /// # Errors
     /// `INVALID_INPUT` where another one is there.
-    fn place(&self, folder: &Path, program: &Path) -> Result<Placed, Refusal> {
+    fn place(&self, folder: &Path) -> Result<Placed, Refusal> {
         let path = folder.join(self.name);
-        let script = self.script(program)?;
+        let script = self.script()?;
         let there = match fs::read(&path) {
             Ok(found) if found == script.as_bytes() => true,
             Ok(_) => {
@@ -102,22 +110,6 @@ impl Hook {
             there,
         })
     }
-
-    fn script(&self, program: &Path) -> Result<String, Refusal> {
-        let program = program
-            .to_str()
-            .ok_or_else(|| fault::input("the path of this program is not UTF-8"))?;
-        let quoted = program.replace('\'', r"'\''");
-        let (call, arguments) = (self.call, self.arguments);
-        Ok(format!(
-            "#!/bin/sh\n# Written by `permit guard install`. The mode is ENFORCEMENT_MODE of the server's environment.\nexec '{quoted}' {call}{arguments}\n"
-        ))
-    }
-
-    /// Tells whether a hook calls this program's boundary, and Git may run it.
-    fn is_installed(&self, path: &Path) -> bool {
-        fs::read_to_string(path).is_ok_and(|text| text.contains(self.call)) && is_executable(path)
-    }
 }
 
 impl Placed {
@@ -131,9 +123,14 @@ impl Placed {
     }
 }
 
-/// Where Git looks for the `pre-receive` hook of this repository.
-pub(super) fn hook_path(session: &Session) -> Result<PathBuf, Refusal> {
-    Ok(folder(session)?.join(RECEIVE.name))
+/// Where Git looks for the hooks of this repository.
+pub(super) fn folder(session: &Session) -> Result<PathBuf, Refusal> {
+    let common = session.repository.common_dir();
+    Ok(match session.repository.hooks_path()? {
+        // Git runs hooks of a bare repository in it, others in the work tree.
+        Some(path) => session.repository.work_dir().unwrap_or(common).join(path),
+        None => common.join("hooks"),
+    })
 }
 
 /// Where Git looks for the `reference-transaction` hook of this repository.
@@ -141,34 +138,85 @@ pub(super) fn transaction_path(session: &Session) -> Result<PathBuf, Refusal> {
     Ok(folder(session)?.join(TRANSACTION.name))
 }
 
-fn folder(session: &Session) -> Result<PathBuf, Refusal> {
-    let common = session.repository.common_dir();
-    Ok(match session.repository.config_string("core.hooksPath")? {
-        // Git runs hooks of a bare repository in it, others in the work tree.
-        Some(path) => session.repository.work_dir().unwrap_or(common).join(path),
-        None => common.join("hooks"),
-    })
-}
-
-/// Tells whether the `pre-receive` hook calls this program's boundary.
-pub(super) fn is_installed(path: &Path) -> bool {
-    RECEIVE.is_installed(path)
-}
-
-/// Tells whether the `reference-transaction` hook calls this program's boundary.
+/// Tells whether the `reference-transaction` hook calls this program's boundary, and Git may run it.
 pub(super) fn is_transaction_installed(path: &Path) -> bool {
-    TRANSACTION.is_installed(path)
+    TRANSACTION.state(path).is_ok_and(HookState::calls_guard)
 }
 
-#[cfg(unix)]
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
+/// What stands where Git looks for a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum HookState {
+    /// What `permit guard install` of this program writes.
+    Ours,
+    /// Another script, or one of another program, that calls the boundary.
+    CallsGuard,
+    /// Git passes over it.
+    NotExecutable,
+    /// Something that does not call the boundary.
+    Foreign,
+    /// Nothing.
+    Missing,
 }
 
-#[cfg(not(unix))]
-fn is_executable(path: &Path) -> bool {
-    path.exists()
+impl Hook {
+    /// Looks at what stands in the hook's place.
+    ///
+    /// # Errors
+    /// `IO_ERROR` where it cannot be read.
+    pub(super) fn state(&self, path: &Path) -> Result<HookState, Refusal> {
+        let found = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HookState::Missing),
+            Err(error) => return Err(fault::io(path, &error)),
+        };
+        let about = fs::metadata(path).map_err(|error| fault::io(path, &error))?;
+        let mode = std::os::unix::fs::PermissionsExt::mode(&about.permissions());
+        let calls = String::from_utf8_lossy(&found)
+            .lines()
+            .any(|line| !line.starts_with('#') && line.contains(self.call));
+        Ok(if mode & 0o111 == 0 {
+            HookState::NotExecutable
+        } else if found == self.script()?.as_bytes() {
+            HookState::Ours
+        } else if calls {
+            HookState::CallsGuard
+        } else {
+            HookState::Foreign
+        })
+    }
+
+    /// The script of this program that belongs there.
+    fn script(&self) -> Result<String, Refusal> {
+        let program =
+            std::env::current_exe().map_err(|error| fault::io(Path::new("permit"), &error))?;
+        let program = program
+            .to_str()
+            .ok_or_else(|| fault::input("the path of this program is not UTF-8"))?;
+        let quoted = program.replace('\'', r"'\''");
+        let (call, arguments) = (self.call, self.arguments);
+        Ok(format!(
+            "#!/bin/sh\n# Written by `permit guard install`. The mode is ENFORCEMENT_MODE of the server's environment.\nexec '{quoted}' {call}{arguments}\n"
+        ))
+    }
+}
+
+impl HookState {
+    /// Whether Git asks the boundary.
+    pub(super) fn calls_guard(self) -> bool {
+        matches!(self, Self::Ours | Self::CallsGuard)
+    }
+
+    /// The state for people.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Ours => "installed",
+            Self::CallsGuard => "a script of its own that calls the guard",
+            Self::NotExecutable => "not executable: Git passes over it",
+            Self::Foreign => "another hook, which does not call the guard",
+            Self::Missing => "not installed",
+        }
+    }
 }
 
 fn write(path: &Path, script: &str) -> io::Result<()> {

@@ -15,6 +15,7 @@ mod history;
 mod install;
 mod keep;
 mod landed;
+mod limits;
 mod packed;
 mod plan;
 mod push;
@@ -28,13 +29,16 @@ mod streams;
 mod transaction;
 mod used;
 mod verdict;
+mod worker;
 
 pub(crate) use landed::check as check_landed;
 
+use std::alloc::{Layout, handle_alloc_error};
 use std::env;
-use std::io::Read;
+use std::io::{self, Read};
+use std::path::Path;
 
-use args::{CheckArgs, ClaimsVerb, GuardVerb, ModeArg};
+use args::{CheckArgs, ClaimsVerb, GuardVerb, ModeArg, ReceiveArgs};
 use push::{Judged, Push, Update};
 use record::Moves;
 use verdict::Verdicts;
@@ -48,6 +52,8 @@ use super::within;
 use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::enforce::{Decision, Finding, Intent, Mode};
 
+/// The judgement of a push, as its result names it.
+const RECEIVE: &str = "guard.receive";
 /// The longest list of updates that is read, in bytes.
 const MAX_UPDATES: u64 = 1 << 26;
 
@@ -98,26 +104,42 @@ pub(crate) fn mode(args: &ModeArg) -> Result<Mode, Refusal> {
     Mode::read(environment.as_deref(), args.mode.as_deref())
 }
 
-fn receive(global: &Global, args: &ModeArg) -> Result<Outcome, Refusal> {
-    const COMMAND: &str = "guard.receive";
-    let mode = mode(args)?;
-    let input = read_updates();
+fn receive(global: &Global, args: &ReceiveArgs) -> Result<Outcome, Refusal> {
+    let mode = mode(&args.mode)?;
     if mode == Mode::Off {
-        return Ok(off(COMMAND));
+        return Ok(off(RECEIVE));
     }
-    let session = match Session::receive(global) {
+    let Some(parent) = args.worker else {
+        return Ok(worker::judge(mode));
+    };
+    let recording = !args.unanswered.is_empty();
+    let session = match worker::begin(global, parent, recording) {
         Ok(session) => session,
-        Err(refusal) if mode == Mode::Shadow => return Ok(shadowed(COMMAND, &refusal)),
+        Err(refusal) if mode == Mode::Shadow => {
+            let mut outcome = shadowed(RECEIVE, &refusal);
+            outcome.warnings.push(unrecorded(&refusal));
+            return Ok(outcome);
+        }
         Err(refusal) => return Err(refusal),
     };
-    let updates = input.and_then(|input| Update::parse(&input, &namespace()));
-    let named = updates.clone().unwrap_or_default();
-    let mut outcome = match updates.and_then(|updates| Push::new(&session, updates, Moves::Refs)) {
-        Ok(push) => judge(COMMAND, &push, mode, Moves::Refs),
-        Err(refusal) => unjudged(COMMAND, &session, &named, mode, refusal),
+    let mut outcome = match args.unanswered.as_slice() {
+        [message, step] => {
+            let refusal = Refusal::new(Code::Internal, message).next(step);
+            unjudged(RECEIVE, &session, &[], mode, refusal)
+        }
+        _ => judge_updates(&session, mode),
     };
     session.say(&mut outcome);
     Ok(outcome)
+}
+
+fn judge_updates(session: &Session, mode: Mode) -> Outcome {
+    let updates = read_updates().and_then(|input| Update::parse(&input, &namespace()));
+    let named = updates.clone().unwrap_or_default();
+    match updates.and_then(|updates| Push::new(session, updates, Moves::Refs)) {
+        Ok(push) => judge(RECEIVE, &push, mode, Moves::Refs),
+        Err(refusal) => unjudged(RECEIVE, session, &named, mode, refusal),
+    }
 }
 
 /// Reads the lines that Git gives the hook.
@@ -126,7 +148,13 @@ fn read_updates() -> Result<Vec<u8>, Refusal> {
     std::io::stdin()
         .take(MAX_UPDATES.saturating_add(1))
         .read_to_end(&mut input)
-        .map_err(|error| fault::io(std::path::Path::new("-"), &error))?;
+        .map_err(|error| {
+            if error.kind() == io::ErrorKind::OutOfMemory {
+                // As wherever else memory ends: the parent says which limit that was.
+                handle_alloc_error(Layout::new::<u8>());
+            }
+            fault::io(Path::new("-"), &error)
+        })?;
     if u64::try_from(input.len()).unwrap_or(u64::MAX) > MAX_UPDATES {
         return Err(
             fault::input(format!("standard input is longer than {MAX_UPDATES} bytes"))
@@ -169,7 +197,11 @@ fn shadowed(command: &'static str, refusal: &Refusal) -> Outcome {
     let mut outcome = Outcome::ok(command)
         .field("mode", Mode::Shadow)
         .field("allow", false)
-        .field("decisions", [(); 0]);
+        .field("decisions", [(); 0])
+        .text(format!(
+            "{}  the push was not judged\n",
+            paint(WARN, "would be denied")
+        ));
     outcome.warnings.push(format!(
         "SHADOW: the push could not be judged and would have been blocked: [{}] {}",
         refusal.code.name(),
@@ -178,11 +210,18 @@ fn shadowed(command: &'static str, refusal: &Refusal) -> Outcome {
     outcome
 }
 
+/// What becomes of a push that could be neither judged nor recorded.
+fn unrecordable(mode: Mode, refusal: Refusal, also: &Refusal) -> Outcome {
+    let mut outcome = match mode {
+        Mode::Shadow => shadowed(RECEIVE, &refusal),
+        Mode::Enforce | Mode::Off => Outcome::refused(RECEIVE, refusal).field("mode", mode),
+    };
+    outcome.warnings.push(unrecorded(also));
+    outcome
+}
+
 fn unrecorded(refusal: &Refusal) -> String {
-    format!(
-        "SHADOW: THE DECISIONS COULD NOT BE RECORDED: {}",
-        refusal.message
-    )
+    format!("THE DECISIONS COULD NOT BE RECORDED: {}", refusal.message)
 }
 
 /// What Git leaves out of the names that it gives a hook of a namespaced repository: `refs/namespaces/a/refs/namespaces/b/`.

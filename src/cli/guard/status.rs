@@ -1,9 +1,13 @@
 //! `permit guard status`: the boundaries, what is attached to each, and in which mode they would run.
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::args::ModeArg;
-use super::{install, mode, push, record};
+use super::claims::Claims;
+use super::install::{HOOKS, HookState, folder};
+use super::limits::Limits;
+use super::{mode, push, record};
 use crate::cli::outcome::Outcome;
 use crate::cli::render::{BAD, DIM, GOOD, paint, safe};
 use crate::cli::session::Session;
@@ -18,14 +22,22 @@ const ENTRY_POINTS: [(&str, &str); 4] = [
     ("exec", "permit exec"),
 ];
 
+/// Who can go around every hook, whatever is installed.
+const UNBOUND: [&str; 4] = [
+    "shell accounts on the server: who may run a program there moves refs without Git's hooks",
+    "core.hooksPath: whoever sets it, in any file of Git's configuration, names other hooks",
+    "writers of the file system: who may write to the repository's folder changes refs, hooks and records",
+    "forges that move refs without hooks: merge buttons, mirrors and administration",
+];
+
 pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal> {
     let governed = push::governed_name(session)?;
     let tip = session.repository.ref_target(&governed)?;
     let enforcement = tip.map_or(Ok(None), |tip| push::enforcement(session, tip));
-    let hook = install::hook_path(session)?;
-    let installed = install::is_installed(&hook);
-    let transaction = install::transaction_path(session)?;
-    let transaction_installed = install::is_transaction_installed(&transaction);
+    let hooks = hooks(session)?;
+    let hooks_path = session.repository.hooks_path()?;
+    let limits = Limits::of(&session.repository)?;
+    let claims = Claims::open(session).err();
     let record = record::path(session, &enforcement);
     let attached = enforcement?;
     let attached = attached
@@ -41,16 +53,29 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
             paint(DIM, "(of this shell; the server's environment counts)")
         ),
     };
-    for (path, installed) in [(&hook, installed), (&transaction, transaction_installed)] {
-        let state = if installed {
-            paint(GOOD, "installed")
-        } else {
-            paint(BAD, "not installed")
-        };
-        text.push_str(&format!("hook      {state} {}\n", path.display()));
+    for hook in &hooks {
+        let style = if hook.state.calls_guard() { GOOD } else { BAD };
+        let state = paint(style, hook.state.words());
+        text.push_str(&format!("hook      {state} {}\n", hook.path));
     }
+    if let Some(path) = &hooks_path {
+        let path = safe(&path.to_string_lossy());
+        text.push_str(&format!("hooks in  {path} (core.hooksPath)\n"));
+    }
+    text.push_str(&match &claims {
+        None => format!("claims    {}\n", paint(GOOD, "kept")),
+        Some(refusal) => format!(
+            "claims    {} {}\n",
+            paint(BAD, refusal.code.name()),
+            safe(&refusal.message)
+        ),
+    });
     text.push_str(&format!("governed  {}\n", safe(&governed)));
     text.push_str(&format!("record    {}\n", record.display()));
+    text.push_str(&format!(
+        "limits    {} bytes of memory, {} s of processor time, {} s of wall clock\n",
+        limits.memory, limits.cpu, limits.wall
+    ));
     for (boundary, command) in ENTRY_POINTS {
         text.push_str(&format!("entry     {boundary} {command}\n"));
     }
@@ -65,6 +90,9 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
             attachment.stream
         ));
     }
+    for what in UNBOUND {
+        text.push_str(&format!("unbound   {what}\n"));
+    }
     let entry_points: Vec<_> = ENTRY_POINTS
         .iter()
         .map(|(boundary, command)| json!({"boundary": boundary, "command": command}))
@@ -75,13 +103,46 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
             "mode_reason",
             mode.as_ref().err().map(|refusal| refusal.code.name()),
         )
-        .field("hook", hook.display().to_string())
-        .field("installed", installed)
-        .field("transaction_hook", transaction.display().to_string())
-        .field("transaction_installed", transaction_installed)
+        .field("hook", hooks.first().map(|hook| &hook.path))
+        .field(
+            "installed",
+            hooks.first().is_some_and(|hook| hook.state.calls_guard()),
+        )
+        .field("hooks", &hooks)
+        .field(
+            "hooks_path",
+            hooks_path.map(|path| path.to_string_lossy().into_owned()),
+        )
+        .field("limits", limits)
+        .field(
+            "claims",
+            claims.map_or("kept", |refusal| refusal.code.name()),
+        )
+        .field("unbound", UNBOUND)
         .field("record", record.display().to_string())
         .field("entry_points", entry_points)
         .field("classes", Class::ALL)
         .field("boundaries", attached)
         .text(text))
+}
+
+/// A hook as it stands in the result.
+#[derive(Debug, Serialize)]
+struct Hook {
+    name: &'static str,
+    path: String,
+    state: HookState,
+}
+
+fn hooks(session: &Session) -> Result<Vec<Hook>, Refusal> {
+    let folder = folder(session)?;
+    let hooks = HOOKS.iter().map(|hook| {
+        let path = folder.join(hook.name);
+        Ok(Hook {
+            name: hook.name,
+            state: hook.state(&path)?,
+            path: path.display().to_string(),
+        })
+    });
+    hooks.collect()
 }

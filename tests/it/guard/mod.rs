@@ -12,4 +12,5 @@ mod reuse;
 pub(crate) mod streams;
 mod transaction;
 mod walkthrough;
+mod worker;
 pub(crate) mod world;

@@ -219,3 +219,76 @@ fn what_was_allowed_beside_something_denied_moved_nothing_and_is_no_gap() {
     world.pushed("a", &["main:one", "main:two"]);
     assert!(gaps(&world).is_empty());
 }
+
+#[test]
+fn status_tells_what_stands_where_git_looks_for_the_hooks_and_what_none_can_bind() {
+    let world = World::adopted();
+    let run = world.permit("server.git", &["guard", "install"]);
+    for name in ["PERMIT_*", "GIT_*", "ENFORCEMENT_*"] {
+        assert!(run.stderr.contains(name), "{run:?}");
+    }
+    let state = || {
+        let status = world.ok("server.git", &["guard", "status"]);
+        let hook = &status["hooks"][0];
+        assert_eq!(hook["name"], "pre-receive");
+        let state = hook["state"].as_str().unwrap().to_owned();
+        (state, status["installed"].as_bool().unwrap())
+    };
+    assert_eq!(state(), ("ours".to_owned(), true));
+    world.write(
+        "server.git",
+        "hooks/pre-receive",
+        "#!/bin/sh\npermit guard receive\n",
+    );
+    assert_eq!(state(), ("calls_guard".to_owned(), true));
+    world.write(
+        "server.git",
+        "hooks/pre-receive",
+        "#!/bin/sh\n# permit guard receive\n",
+    );
+    assert_eq!(state(), ("foreign".to_owned(), false));
+    let hook = world.path("server.git/hooks/pre-receive");
+    std::fs::remove_file(&hook).unwrap();
+    assert_eq!(state(), ("missing".to_owned(), false));
+    world.write(
+        "server.git",
+        "hooks/pre-receive",
+        "#!/bin/sh\npermit guard receive\n",
+    );
+    assert_eq!(state(), ("not_executable".to_owned(), false));
+    std::fs::remove_file(&hook).unwrap();
+    world.ok("server.git", &["guard", "install"]);
+    assert_eq!(state(), ("ours".to_owned(), true));
+    // Whoever owns a file of Git's configuration names other hooks.
+    world.git(
+        "home",
+        &["config", "--global", "core.hooksPath", "/nowhere"],
+    );
+    assert_eq!(state(), ("missing".to_owned(), false));
+    let status = world.ok("server.git", &["guard", "status"]);
+    assert_eq!(status["hooks_path"], "/nowhere");
+    let unbound = status["unbound"].to_string();
+    for what in [
+        "shell accounts",
+        "core.hooksPath",
+        "writers of the file system",
+        "forges that move refs without hooks",
+    ] {
+        assert!(unbound.contains(what), "{what}");
+    }
+}
+
+#[test]
+fn off_lets_a_push_of_many_refs_through_that_nobody_reads() {
+    let world = World::adopted();
+    let made: String = (0..2000)
+        .map(|index| format!("create refs/heads/{index:0100} main\n"))
+        .collect();
+    let mut command = world.command("git", "a");
+    command.args(["update-ref", "--stdin"]);
+    let made = crate::sandbox::with_input(command, made.as_bytes());
+    assert!(made.status.success());
+    let run = world.push("a", "off", &["refs/heads/*"]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    assert!(world.refs().len() > 2000);
+}
