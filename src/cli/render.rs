@@ -196,6 +196,13 @@ fn is_read(written: io::Result<()>) -> Result<bool, Refusal> {
     match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::BADF) => {
+            Err(Refusal::new(
+                Code::IoError,
+                "the result cannot be written to standard output: it is closed, or not open for writing",
+            )
+            .next("give it a standard output, then run it again"))
+        }
         Err(error) => Err(Refusal::new(
             Code::IoError,
             format!("the result cannot be written to standard output: {error}"),

@@ -173,3 +173,36 @@ fn a_reader_that_left_changes_no_exit_status() {
         assert_eq!((run.exit, run.stderr.as_str()), (exit, ""), "{call:?}");
     }
 }
+
+/// Runs `permit` from a shell that redirects its standard streams.
+fn redirected(sandbox: &Sandbox, arguments: &str, redirect: &str) -> Run {
+    let program = env!("CARGO_BIN_EXE_permit");
+    let mut command = sandbox.command("sh");
+    command.args(["-c", &format!("exec '{program}' {arguments} {redirect}")]);
+    sandbox.finish(command.output().unwrap())
+}
+
+#[test]
+fn attack_a_closed_output_is_taken_for_a_written_one() {
+    let sandbox = Sandbox::chain();
+    let issue = "issue --request requests/read.json";
+    let before = sandbox.json(&["checkpoint"])["sequence"].as_u64().unwrap();
+    for (count, redirect) in [">&-", "<&- >&-", ">&- --format json"].iter().enumerate() {
+        let run = redirected(&sandbox, issue, redirect);
+        let sequence = before + 1 + u64::try_from(count).unwrap();
+        assert_eq!(run.exit, 1, "{redirect}: {}", run.stderr);
+        let told = format!(
+            "error[IO_ERROR]: event {sequence} of `main` is appended, and the result cannot be written to standard output: it is closed"
+        );
+        assert!(run.stderr.contains(&told), "{redirect}: {}", run.stderr);
+        assert_eq!(sandbox.json(&["checkpoint"])["sequence"], sequence);
+    }
+    // All three closed: nobody hears it, and the exit status says it.
+    assert_eq!(redirected(&sandbox, "status", "<&- >&- 2>&-").exit, 1);
+    // What is thrown away on purpose is written.
+    for redirect in [">/dev/null", "<&- >/dev/null", "2>&-"] {
+        let run = redirected(&sandbox, issue, redirect);
+        assert_eq!(run.exit, 0, "{redirect}: {}", run.stderr);
+        assert!(!run.stderr.contains("IO_ERROR"), "{}", run.stderr);
+    }
+}
