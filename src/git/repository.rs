@@ -391,6 +391,14 @@ impl Repository {
         RawCommit::parse(id, bytes)
     }
 
+    /// Tells whether an object is there; reads nothing of it.
+    ///
+    /// # Errors
+    /// [`Error::Git`] where the objects cannot be opened.
+    pub fn holds(&self, id: ObjectId) -> Result<bool> {
+        Ok(self.odb()?.exists(id.to_git()?))
+    }
+
     /// Walks from a commit through first parents to the root, the commit itself included.
     #[must_use]
     pub fn first_parents(&self, from: CommitId) -> FirstParents<'_> {

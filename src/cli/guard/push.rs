@@ -363,6 +363,9 @@ impl<'s> Push<'s> {
             Ok(Some((class, refusal))) => return one(class, refusal.into()),
             Err(refusal) => return one(class_of_place(place), refusal.into()),
         }
+        if let Err(refusal) = self.check_present(update) {
+            return one(class_of_place(place), refusal.into());
+        }
         match place {
             RefPlace::Governed => governed::judge(self, update),
             RefPlace::Stream(id) => {
@@ -392,6 +395,21 @@ impl<'s> Push<'s> {
             }
             RefPlace::Content => vec![content::judge(self, update)],
         }
+    }
+
+    /// Refuses an update to what the push did not bring and the repository does not hold.
+    fn check_present(&self, update: &Update) -> Result<(), Refusal> {
+        let Some(new) = update.new else {
+            return Ok(());
+        };
+        if self.session.repository.holds(new)? {
+            return Ok(());
+        }
+        let what = format!(
+            "`{}` would name {new}, which is not in the repository",
+            update.name
+        );
+        Err(Refusal::new(Code::ObjectMissing, what).detail("object", new.to_string()))
     }
 
     /// Says that nothing can be judged before the governed ref is there.
