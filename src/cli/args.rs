@@ -239,6 +239,12 @@ pub(crate) struct SyncArgs {
     /// Every stream, here and at the authority; the default
     #[arg(long, conflicts_with = "stream")]
     pub(crate) all: bool,
+    /// Push the governed ref first
+    #[arg(long)]
+    pub(crate) governed: bool,
+    /// Branches and tags to push once all streams are accepted
+    #[arg(value_name = "REF")]
+    pub(crate) refs: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -202,7 +202,8 @@ impl Batch<'_> {
                 Err(undecided) => pending(undecided),
             };
             let actor = self.args.actor.as_deref().unwrap_or("unauthenticated");
-            let outcome = outcome.field("actor", actor).field("line", number);
+            let mut outcome = outcome.field("actor", actor).field("line", number);
+            self.session.say_freshness(&mut outcome);
             answers.push(Answer::of(outcome, effect));
         }
         Ok(answers)
@@ -301,6 +302,7 @@ fn summary(session: &Session, mut tally: Tally, ended: Option<Refusal>) -> Outco
     let mut outcome = Outcome::ok(COMMAND);
     // In text format, too, the summary is one JSON object.
     session.say(&mut outcome);
+    session.say_freshness(&mut outcome);
     for (name, count) in [
         ("issued", tally.issued),
         ("allowed", tally.allowed),

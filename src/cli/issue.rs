@@ -41,7 +41,6 @@ pub(crate) fn run(session: &Session, args: &IssueArgs) -> Result<Outcome, Refusa
     };
     outcome.set("actor", args.actor.as_deref().unwrap_or("unauthenticated"));
     outcome.set("governed_commit", governed.sha());
-    outcome.set("freshness", session.freshness());
     outcome.warnings = session.work_tree_warnings(governed);
     Ok(outcome)
 }

@@ -142,6 +142,10 @@ fn within(
     let session = Session::open(global)?;
     let mut outcome = run(&session).unwrap_or_else(|refusal| Outcome::refused(name, refusal));
     session.say(&mut outcome);
+    // Also a refusal was decided by some state.
+    if [issue::COMMAND, batch::COMMAND, "use"].contains(&name) {
+        session.say_freshness(&mut outcome);
+    }
     Ok(outcome)
 }
 

@@ -116,7 +116,12 @@ impl Remote {
             let parts = line.split_once('\t');
             let tip = parts.and_then(|(id, name)| Some((name.to_owned(), id.parse().ok()?)));
             let (name, id) = tip.ok_or_else(|| self.failed("answered out of form", &output))?;
-            if name.starts_with(STREAMS) || patterns.contains(&name.as_str()) {
+            // A pattern matches the end of a name; only what it means from the beginning was asked for.
+            let is_asked_for = |pattern: &&str| match pattern.strip_suffix('*') {
+                Some(prefix) => name.starts_with(prefix),
+                None => name == **pattern,
+            };
+            if patterns.iter().any(is_asked_for) {
                 tips.insert(name, id);
             }
         }
@@ -185,6 +190,17 @@ impl Remote {
         expected: Option<CommitId>,
         commit: CommitId,
     ) -> Pushed {
+        let expected = expected.map(|id| id.to_string()).unwrap_or_default();
+        let lease = format!("--force-with-lease={reference}:{expected}");
+        self.push_with(&lease, reference, commit)
+    }
+
+    /// Asks the remote to bring a ref forward to a commit, and never elsewhere.
+    pub(crate) fn bring_forward(&self, reference: &str, commit: CommitId) -> Pushed {
+        self.push_with("--no-force", reference, commit)
+    }
+
+    fn push_with(&self, how: &str, reference: &str, commit: CommitId) -> Pushed {
         const RACES: &[&str] = &[
             "lock",
             "failed to update ref",
@@ -192,14 +208,12 @@ impl Remote {
             "already exists",
         ];
         let update = format!("{commit}:{reference}");
-        let expected = expected.map(|id| id.to_string()).unwrap_or_default();
-        let lease = format!("--force-with-lease={reference}:{expected}");
         let output = match self.git(
             Room::Objects,
             [
                 "push",
                 "--porcelain",
-                &lease,
+                how,
                 "--no-follow-tags",
                 "--recurse-submodules=no",
                 "--end-of-options",
@@ -262,7 +276,7 @@ impl Remote {
     }
 
     fn unpushed(&self, output: &Said) -> Refusal {
-        self.failed("did not accept the event", output)
+        self.failed("did not accept the push", output)
             .next("do what `git` says in the details, then run the command again; nothing was lost")
     }
 

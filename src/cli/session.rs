@@ -43,6 +43,8 @@ pub(crate) struct Session {
     at: Cell<Option<CommitId>>,
     /// The governed tip that the authority holds, once it was asked.
     confirmed: Cell<Option<CommitId>>,
+    /// Whether the authority was asked before anything was decided.
+    asked: Cell<bool>,
     /// Policies that were parsed, by the id of their bytes.
     policies: RefCell<BTreeMap<ObjectId, Rc<Policy>>>,
     /// What was read from the review ledger.
@@ -73,6 +75,7 @@ impl Opener {
             judged: Cell::new(None),
             at: Cell::new(None),
             confirmed: Cell::new(None),
+            asked: Cell::new(false),
         })
     }
 }
@@ -145,6 +148,7 @@ impl Session {
             judged: Cell::new(None),
             at: Cell::new(None),
             confirmed: Cell::new(None),
+            asked: Cell::new(false),
             format: global.format,
             trust,
             policies: RefCell::default(),

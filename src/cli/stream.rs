@@ -3,6 +3,7 @@
 mod append;
 mod authority;
 mod memory;
+mod portions;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use crate::engine::text::stream_id_fault;
 use crate::git::{CommitId, EventBytes, EventFault, Repository, StreamRef, Subject};
 
 pub(crate) use append::{Appended, Sink, TRIES};
-pub(crate) use authority::Standing;
+pub(crate) use authority::{Published, Standing};
 pub(crate) use memory::recall;
 
 /// The refs under which streams stand.

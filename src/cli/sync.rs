@@ -4,19 +4,22 @@
 //! push of what it lacks, or, where both went on, the local tail is set aside or derived again on the authority's
 //! newest event. A crash between two steps leaves a state from which the next run goes on.
 
+mod refs;
+
 use std::collections::BTreeSet;
 
+use refs::{Refs, Sent};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::SyncArgs;
 use super::fault;
 use super::outcome::Outcome;
-use super::remote::{KEY, Remote};
+use super::remote::{KEY, Pushed, Remote};
 use super::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use super::session::Session;
-use super::stream::{STREAMS, Standing, Stream, TRIES};
-use super::tail::{self, Orphan, Rederived, Tail};
+use super::stream::{Published, STREAMS, Standing, Stream, TRIES};
+use super::tail::{self, ORPHANS, Orphan, Rederived, Tail};
 use crate::engine::code::{Code, Refusal};
 use crate::git::CommitId;
 
@@ -41,12 +44,52 @@ struct Report {
     message: Option<String>,
     #[serde(skip)]
     refusal: Option<Refusal>,
+    /// Whether the authority refused some of it, so that nothing goes there that may rest on it.
+    #[serde(skip)]
+    is_unaccepted: bool,
 }
 
 pub(crate) fn run(session: &Session, args: &SyncArgs) -> Result<Outcome, Refusal> {
+    session.trust.named()?;
+    let remote = remote(session)?;
+    let refs = Refs {
+        session,
+        remote: &remote,
+    };
+    let named = args
+        .refs
+        .iter()
+        .map(|name| refs.full_name(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    // What the streams are governed by goes first.
+    let mut sent = Vec::new();
+    if args.governed {
+        sent.push(refs.send_governed()?);
+    }
     session.follow_governed()?;
     session.decide()?;
-    let remote = remote(session)?;
+    let reports = streams(session, args, &remote)?;
+    let mut warnings = send_orphans(session, &remote, &reports)?;
+    if reports.iter().any(|report| report.is_unaccepted) {
+        warnings
+            .push("no other ref was pushed, since one of the streams was not accepted".to_owned());
+    } else {
+        let hap = if args.stream.is_none() {
+            refs.send_hap()?
+        } else {
+            Vec::new()
+        };
+        let go_on = hap.iter().all(Sent::is_there);
+        sent.extend(hap);
+        if go_on {
+            sent.extend(refs.send_named(&named)?);
+        }
+    }
+    outcome(session, &remote, &reports, &sent, warnings)
+}
+
+/// Brings every stream even, or the one that was named.
+fn streams(session: &Session, args: &SyncArgs, remote: &Remote) -> Result<Vec<Report>, Refusal> {
     let pattern = match &args.stream {
         Some(id) => Stream::new(session, id)?.reference().to_owned(),
         None => format!("{STREAMS}*"),
@@ -93,13 +136,53 @@ pub(crate) fn run(session: &Session, args: &SyncArgs) -> Result<Outcome, Refusal
         reports.push(
             Sync {
                 session,
-                remote: &remote,
+                remote,
                 stream,
             }
             .report(theirs),
         );
     }
-    outcome(session, &remote, &reports)
+    Ok(reports)
+}
+
+/// Brings the tails that are kept aside of some streams to the authority, which keeps each once; returns a warning for
+/// each that it did not take.
+fn send_orphans(
+    session: &Session,
+    remote: &Remote,
+    reports: &[Report],
+) -> Result<Vec<String>, Refusal> {
+    let mut warnings = Vec::new();
+    let is_of = |name: &str, report: &Report| {
+        let rest = name.strip_prefix(ORPHANS);
+        let id = rest.and_then(|rest| rest.split_once('/')).map(|(id, _)| id);
+        id == Some(&report.stream_id)
+    };
+    let mut kept = tail::orphans(session)?;
+    kept.retain(|(name, _)| reports.iter().any(|report| is_of(name, report)));
+    if kept.is_empty() {
+        return Ok(warnings);
+    }
+    let there = remote.tips(&[&format!("{ORPHANS}*")])?;
+    for (name, commit) in kept {
+        if there.get(&name) == Some(&commit) {
+            continue;
+        }
+        match remote.push(&name, None, commit) {
+            Pushed::Accepted => {}
+            Pushed::Raced if remote.tip(&name)? == Some(commit) => {}
+            Pushed::Raced => warnings.push(format!("`{name}` is another commit at the remote")),
+            Pushed::Refused(why) | Pushed::Unanswered(why) => {
+                let said = why.details.iter().map(|(_, value)| value.as_str());
+                let said = said.collect::<Vec<_>>().join("; ");
+                warnings.push(format!(
+                    "`{name}` is kept here only: {}: {said}",
+                    why.message
+                ));
+            }
+        }
+    }
+    Ok(warnings)
 }
 
 /// The authority; where none is configured, the remote that Git itself would take.
@@ -188,16 +271,18 @@ impl Sync<'_> {
                 }
                 Standing::Ahead(from) => {
                     let newest = ours.ok_or_else(|| self.stream.missing())?;
-                    let events = self.stream.verify_since(newest, from)?;
-                    if self
-                        .stream
-                        .publish(self.remote, theirs, ours, newest, false)?
-                    {
-                        report.pushed = report.pushed.saturating_add(events);
-                        return Ok(());
+                    theirs = from;
+                    match self.push(&mut theirs, newest, report)? {
+                        Published::Taken => return Ok(()),
+                        Published::Raced => {
+                            self.stream.back_off(turn);
+                            theirs = self.remote.tip(self.stream.reference())?;
+                        }
+                        Published::Refused(refusal) => {
+                            report.is_unaccepted = true;
+                            return self.set_refused_aside(newest, theirs, refusal, report);
+                        }
                     }
-                    self.stream.back_off(turn);
-                    theirs = self.remote.tip(self.stream.reference())?;
                 }
                 Standing::Forked(common) => {
                     let (Some(ours), Some(theirs)) = (ours, theirs) else {
@@ -206,6 +291,60 @@ impl Sync<'_> {
                     self.resolve(ours, theirs, common, report)?;
                 }
             }
+        }
+        Err(self.stream.contention())
+    }
+
+    /// Pushes what the authority lacks, as many events at a time as it takes; `theirs` is where it is then.
+    fn push(
+        &self,
+        theirs: &mut Option<CommitId>,
+        newest: CommitId,
+        report: &mut Report,
+    ) -> Result<Published, Refusal> {
+        for portion in self.stream.portions(newest, *theirs)? {
+            let published = if portion.newest == newest {
+                self.stream
+                    .publish(self.remote, *theirs, Some(newest), newest, false)?
+            } else {
+                let name = self.stream.reference();
+                match self.remote.push(name, *theirs, portion.newest) {
+                    Pushed::Accepted => Published::Taken,
+                    Pushed::Raced => Published::Raced,
+                    Pushed::Refused(refusal) => Published::Refused(refusal),
+                    Pushed::Unanswered(refusal) => return Err(refusal),
+                }
+            };
+            let Published::Taken = published else {
+                return Ok(published);
+            };
+            *theirs = Some(portion.newest);
+            report.pushed = report.pushed.saturating_add(portion.events);
+        }
+        Ok(Published::Taken)
+    }
+
+    /// Sets a refused tail aside where it holds more than unused permits and what governed it was withdrawn since: no
+    /// later try would bring it there, and it was done.
+    fn set_refused_aside(
+        &self,
+        ours: CommitId,
+        theirs: Option<CommitId>,
+        refusal: Refusal,
+        report: &mut Report,
+    ) -> Result<(), Refusal> {
+        let Some(theirs) = theirs else {
+            return Err(refusal);
+        };
+        let tail = Tail::read(self.stream, ours, Some(theirs))?;
+        let (Some(what), true) = (&tail.contested, tail::is_withdrawn(self.session, &tail)?) else {
+            return Err(refusal);
+        };
+        let why = format!("{what}, and what governed it was withdrawn since");
+        let orphan = tail.keep(self.session, self.stream, ours, Code::GovernedStale, why)?;
+        if self.stream.replace(Some(ours), theirs)? {
+            report.orphan = Some(orphan);
+            return Ok(());
         }
         Err(self.stream.contention())
     }
@@ -250,10 +389,12 @@ impl Sync<'_> {
                 moved
             }
             Err(why) => {
-                let orphan = tail.keep(self.session, self.stream, ours, why)?;
+                let code = Code::ChainForked;
+                let orphan = tail.keep(self.session, self.stream, ours, code, why)?;
                 let moved = self.stream.replace(Some(ours), theirs)?;
                 if moved {
                     report.orphan = Some(orphan);
+                    report.is_unaccepted = true;
                 }
                 moved
             }
@@ -265,10 +406,15 @@ impl Sync<'_> {
     }
 
     fn forked(&self, orphan: &Orphan) -> Refusal {
+        let what = if orphan.code == Code::GovernedStale {
+            "are refused by the authority"
+        } else {
+            "contradict the authority"
+        };
         Refusal::new(
-            Code::ChainForked,
+            orphan.code,
             format!(
-                "{} local events of the stream `{}` contradict the authority and were kept aside: {}",
+                "{} local events of the stream `{}` {what} and were kept aside: {}",
                 orphan.events, self.stream.id, orphan.why
             ),
         )
@@ -280,12 +426,20 @@ impl Sync<'_> {
     }
 }
 
-fn outcome(session: &Session, remote: &Remote, reports: &[Report]) -> Result<Outcome, Refusal> {
+fn outcome(
+    session: &Session,
+    remote: &Remote,
+    reports: &[Report],
+    sent: &[Sent],
+    warnings: Vec<String>,
+) -> Result<Outcome, Refusal> {
     let orphans = tail::orphans(session)?;
+    let lines = reports.iter().map(text).chain(sent.iter().map(Sent::text));
     let mut outcome = Outcome::ok(COMMAND)
-        .text(reports.iter().map(text).collect::<String>())
+        .text(lines.collect::<String>())
         .field("remote", remote.name())
         .field("streams", reports)
+        .field("refs", sent)
         .field("orphans", orphans.iter().map(orphan).collect::<Vec<_>>());
     let new: Vec<_> = reports
         .iter()
@@ -296,13 +450,15 @@ fn outcome(session: &Session, remote: &Remote, reports: &[Report]) -> Result<Out
         .iter()
         .filter(|(name, _)| !new.contains(&name.as_str()))
         .map(|(name, _)| format!("`{name}` keeps events that the authority never accepted"));
+    outcome.warnings.extend(warnings);
     outcome.warnings.extend(older);
     let forked = |report: &&Report| report.orphan.is_some();
     let refused = reports
         .iter()
         .find(forked)
         .or_else(|| reports.iter().find(|report| report.refusal.is_some()));
-    if let Some(refusal) = refused.and_then(|report| report.refusal.clone()) {
+    let refused = refused.and_then(|report| report.refusal.clone());
+    if let Some(refusal) = refused.or_else(|| sent.iter().find_map(Sent::refusal)) {
         outcome.refuse(refusal);
     }
     Ok(outcome)
@@ -314,6 +470,7 @@ fn orphan((name, commit): &(String, CommitId)) -> Value {
 
 fn text(report: &Report) -> String {
     let (style, word) = match (&report.refusal, &report.orphan) {
+        (_, Some(orphan)) if orphan.code == Code::GovernedStale => (BAD, "not accepted"),
         (_, Some(_)) => (BAD, "forked"),
         (Some(_), None) => (BAD, "not synced"),
         (None, None) if report.rederived.is_empty() => (GOOD, "in sync"),

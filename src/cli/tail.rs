@@ -1,5 +1,6 @@
 //! The local events of a stream that the authority lacks, where it holds others in their place.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
@@ -39,6 +40,9 @@ pub(crate) struct Orphan {
     pub(crate) events: u64,
     /// Why they were not derived again.
     pub(crate) why: String,
+    /// What that is called.
+    #[serde(skip)]
+    pub(crate) code: Code,
     /// The permits that were used there, and those that were issued there.
     used: Vec<String>,
     issued: Vec<String>,
@@ -50,6 +54,8 @@ pub(crate) struct Tail {
     pub(crate) contested: Option<String>,
     permits: Vec<Issued>,
     used: Vec<String>,
+    /// What the uses were governed by.
+    used_under: BTreeSet<CommitSha>,
     events: u64,
 }
 
@@ -74,6 +80,7 @@ impl Tail {
             contested: None,
             permits: Vec::new(),
             used: Vec::new(),
+            used_under: BTreeSet::new(),
             events: 0,
         };
         let verifier = stream.walk(newest, None, |event, commit| {
@@ -110,7 +117,12 @@ impl Tail {
                 });
                 return Ok(());
             }
-            Some(EventType::PermitUsed) => self.used.push(event.event_id.to_owned()),
+            Some(EventType::PermitUsed) => {
+                self.used.push(event.event_id.to_owned());
+                let governed = event.payload_text("governed_commit");
+                self.used_under
+                    .extend(governed.and_then(|commit| commit.parse::<CommitSha>().ok()));
+            }
             Some(
                 EventType::StreamOpened
                 | EventType::ReviewResolved
@@ -133,6 +145,7 @@ impl Tail {
         session: &Session,
         stream: &Stream<'_>,
         newest: CommitId,
+        code: Code,
         why: String,
     ) -> Result<Orphan, Refusal> {
         let event_hash = stream.read_at(newest)?.tip.event_hash;
@@ -141,15 +154,16 @@ impl Tail {
         if kept.tip()? != Some(newest) {
             kept.swap(None, newest)?;
         }
-        Ok(self.described(name, newest, why))
+        Ok(self.described(name, newest, code, why))
     }
 
-    fn described(&self, reference: String, newest: CommitId, why: String) -> Orphan {
+    fn described(&self, reference: String, newest: CommitId, code: Code, why: String) -> Orphan {
         Orphan {
             reference,
             commit: newest.to_string(),
             events: self.events,
             why,
+            code,
             used: self.used.clone(),
             issued: self
                 .permits
@@ -163,7 +177,7 @@ impl Tail {
 /// What a tail gives on another event: its events, and old and new ids.
 pub(crate) type Again = (Vec<SealedEvent>, Vec<Rederived>);
 
-/// Tells whether a permit of a tail was issued under what is no longer in force.
+/// Tells whether something in a tail was issued or used under what is no longer in force.
 ///
 /// # Errors
 /// Failures of the repository.
@@ -185,6 +199,16 @@ pub(crate) fn is_withdrawn(session: &Session, tail: &Tail) -> Result<bool, Refus
             Err(refusal) if refusal.code == Code::GovernedStale => return Ok(true),
             Err(refusal) if refusal.class() == Class::Failed => return Err(refusal),
             // What else speaks against it, the authority says.
+            Ok(()) | Err(_) => {}
+        }
+    }
+    for &commit in &tail.used_under {
+        let judged = session
+            .govern(&commit.to_string())
+            .and_then(|governed| in_force.check(&governed.snapshot, []));
+        match judged {
+            Err(refusal) if refusal.code == Code::GovernedStale => return Ok(true),
+            Err(refusal) if refusal.class() == Class::Failed => return Err(refusal),
             Ok(()) | Err(_) => {}
         }
     }
@@ -302,6 +326,7 @@ pub(crate) fn unaccepted(
             Ok(tail) => Ok(json!(tail.described(
                 name,
                 newest,
+                Code::ChainForked,
                 "it was never accepted".to_owned()
             ))),
             Err(refusal) if refusal.class() == Class::Failed => Err(refusal),

@@ -404,14 +404,7 @@ impl<'s> Case<'s> {
             .field("checks", &report.checks)
             .field("permit_id", self.permit.permit_id)
             .field("actor", self.actor.as_deref().unwrap_or("unauthenticated"))
-            .field(
-                "freshness",
-                if command == "use" {
-                    session.freshness()
-                } else {
-                    "local"
-                },
-            )
+            .field("freshness", "local")
             .text(text(&report));
         if let Ok(governed) = &self.governed {
             outcome.set("governed_commit", governed.sha());

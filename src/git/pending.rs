@@ -2,6 +2,9 @@
 //!
 //! A note is held locked by the process that waits for the answer. One that nobody holds was left behind: its answer is
 //! lost. Whoever takes it away has it alone.
+//!
+//! What a note cannot tell: equal events of two clones are one commit, and where this clone's push never arrived and
+//! another clone brought the equal event before anybody asked, the event counts here as well.
 use std::{
     fs::{self, File},
     io::Write as _,

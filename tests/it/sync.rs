@@ -1,6 +1,7 @@
 //! One authority and its clones: real pushes and fetches through a bare repository.
 
 mod memory;
+mod order;
 mod remotes;
 
 use std::fs;
@@ -66,6 +67,13 @@ impl World {
         let run = self.sandbox.finish(output);
         let value = serde_json::from_str(&run.stdout).unwrap_or(Value::Null);
         (run, value)
+    }
+
+    /// Runs `permit` with these words alone.
+    fn run_plainly(&self, at: &str, words: &[&str]) -> Run {
+        let mut command = self.sandbox.permit_command(words);
+        command.current_dir(self.sandbox.aside(at));
+        self.sandbox.finish(command.output().unwrap())
     }
 
     fn ok(&self, at: &str, arguments: &[&str]) -> Value {
@@ -328,7 +336,7 @@ fn a_local_tail_that_was_used_is_kept_aside_and_reported() {
     assert_eq!(world.git("two", &["rev-parse", &kept]), tail);
     assert_eq!(world.tip("two"), world.tip("authority.git"));
 
-    // It stays, is named again, and neither a fetch nor a push takes it away or out.
+    // It is there too, stays, is named again, and no fetch takes it away.
     let again = world.ok("two", &["sync"]);
     assert_eq!(again["orphans"][0]["ref"], kept.as_str());
     assert!(again["warnings"][0].as_str().unwrap().contains(&kept));
@@ -336,7 +344,7 @@ fn a_local_tail_that_was_used_is_kept_aside_and_reported() {
     world.git("two", &["fetch", "--quiet", "--prune"]);
     assert_eq!(world.git("two", &["rev-parse", &kept]), tail);
     let refs = world.git("authority.git", &["for-each-ref", "refs/permit/orphans"]);
-    assert_eq!(refs, "");
+    assert_eq!(refs, format!("{tail} commit\t{kept}"));
     world.is_even();
 }
 
@@ -443,6 +451,30 @@ fn a_push_whose_answer_is_lost_is_found_at_the_next_try_once() {
     assert_eq!(world.subjects("authority.git").len(), count);
     world.issue("one", "read", "read");
     assert_eq!(world.subjects("authority.git").len(), count + 1);
+    world.is_even();
+}
+
+#[test]
+fn attack_a_push_that_did_not_move_the_ref_counts_for_anothers_equal_event() {
+    let used = ["use", "../build.permit", "--request", "requests/build.json"];
+    // It never arrived, and this clone knows so; then the other clone brings the very same commit.
+    let world = World::new();
+    world.issue("one", "build", "build");
+    let run = world.run_with_git("one", "exit 128", &used);
+    assert_eq!(run.exit, 1, "{} {}", run.stdout, run.stderr);
+    world.ok("two", &used);
+    world.refused("one", &used, "ALREADY_USED");
+    world.is_even();
+    // The other clone's push is faster by a moment: what is there already was not brought by this one.
+    let world = World::new();
+    world.issue("one", "build", "build");
+    world.ok("two", &["sync"]);
+    world.alone("two", || world.ok("two", &used));
+    let first = format!("git -C ../two push -q origin {STREAM}; git \"$@\"");
+    let run = world.run_with_git("one", &first, &used);
+    assert_eq!(run.exit, 6, "{} {}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("ALREADY_USED"), "{}", run.stdout);
+    world.refused("one", &used, "ALREADY_USED");
     world.is_even();
 }
 

@@ -127,6 +127,7 @@ fn guarded(global: &Global, args: &ExecArgs, mode: Mode) -> Ended {
     ended.permit_id = ledger.permit_id.to_string();
     let mut said = Outcome::ok("exec");
     session.say(&mut said);
+    session.say_freshness(&mut said);
     ended.said = Some(said);
     ended
 }

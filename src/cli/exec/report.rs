@@ -29,7 +29,7 @@ pub(super) fn report(global: &Global, args: &ExecArgs, mode: Mode, mut ended: En
     let mut outcome = ended
         .said
         .take()
-        .unwrap_or_else(|| Outcome::ok("exec"))
+        .unwrap_or_else(|| unasked(global))
         .field("mode", mode)
         .field("permit_id", &ended.permit_id)
         .field("executed", ended.ran.is_some())
@@ -71,6 +71,16 @@ pub(super) fn report(global: &Global, args: &ExecArgs, mode: Mode, mut ended: En
     quiet.remarks = outcome.remarks;
     quiet.exit = Some(exit);
     quiet
+}
+
+/// What is said where no repository could be asked.
+fn unasked(global: &Global) -> Outcome {
+    let outcome = Outcome::ok("exec").field("freshness", "local");
+    if global.offline {
+        outcome.field("offline", true)
+    } else {
+        outcome
+    }
 }
 
 fn child_exit(ran: &Ran) -> u8 {

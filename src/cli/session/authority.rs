@@ -1,5 +1,6 @@
 //! The governed ref here and at the authority: never back behind what was seen, and never other than what was judged.
 
+use super::super::outcome::Outcome;
 use super::super::remote::Remote;
 use super::super::render;
 use super::Session;
@@ -14,10 +15,14 @@ impl Session {
 
     /// What every result says of how fresh the state is that it was decided by.
     pub(crate) fn freshness(&self) -> &'static str {
-        if self.authority.is_some() && !self.offline {
-            "fetched"
-        } else {
-            "local"
+        if self.asked.get() { "fetched" } else { "local" }
+    }
+
+    /// Says in a result how fresh the state is that it was decided by.
+    pub(crate) fn say_freshness(&self, outcome: &mut Outcome) {
+        outcome.set("freshness", self.freshness());
+        if self.offline {
+            outcome.set("offline", true);
         }
     }
 
@@ -81,7 +86,7 @@ impl Session {
     ///
     /// # Errors
     /// `INVALID_INPUT` where it follows another remote.
-    fn governed_there(&self, remote: &Remote) -> Result<Option<String>, Refusal> {
+    pub(crate) fn governed_there(&self, remote: &Remote) -> Result<Option<String>, Refusal> {
         let Some(name) = self.governed_ref() else {
             return Ok(None);
         };
@@ -162,6 +167,7 @@ impl Session {
             })?;
             self.meet_governed(remote, here, there, tip)?;
         }
+        self.asked.set(true);
         Ok(stream.and_then(|stream| tips.get(stream).copied()))
     }
 

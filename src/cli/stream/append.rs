@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::outcome::Durable;
 use super::super::render::still;
-use super::{At, Stream};
+use super::{At, Published, Stream};
 use crate::engine::chain::{SealedEvent, Tip};
 use crate::engine::code::{Code, Refusal};
 use crate::git::{self, CommitId, event_commit_bytes};
@@ -96,7 +96,11 @@ impl Stream<'_> {
                 None => self.place(tip, storing, &newest)?,
                 Some((remote, theirs)) => {
                     let new = storing.finish()?;
-                    self.publish(remote, theirs, tip, new, true)?.then_some(new)
+                    match self.publish(remote, theirs, tip, new, true)? {
+                        Published::Taken => Some(new),
+                        Published::Raced => None,
+                        Published::Refused(refusal) => return Err(refusal),
+                    }
                 }
             };
             if let Some(commit) = placed {

@@ -25,6 +25,16 @@ pub(crate) enum Standing {
     Forked(Option<CommitId>),
 }
 
+/// What became of an event that was to be published.
+pub(crate) enum Published {
+    /// The authority took it from this very push.
+    Taken,
+    /// Another writer was faster.
+    Raced,
+    /// The authority is where it was, and refuses.
+    Refused(Refusal),
+}
+
 impl Stream<'_> {
     /// Compares this repository's newest event with the authority's, whose events are fetched where they are not here.
     ///
@@ -167,14 +177,13 @@ impl Stream<'_> {
         Err(self.contention())
     }
 
-    /// Pushes an event that is durable here, then moves the local ref; tells whether the authority took it from this
-    /// very push, onto `theirs`, its newest event as it was seen before.
+    /// Pushes an event that is durable here, then moves the local ref; tells what became of it. The push goes onto `theirs`, its newest event as it was seen before.
     ///
     /// With `noted`, a push whose answer is lost on the way back leaves a note behind, by which the same command knows its
     /// event again at the next try, once. Only what this process derived just now is noted: what it did before was told.
     ///
     /// # Errors
-    /// `GIT_ERROR` where the authority refuses, cannot be reached, or took the event without an answer.
+    /// `GIT_ERROR` where the authority cannot be reached, or took the event without an answer.
     pub(crate) fn publish(
         &self,
         remote: &Remote,
@@ -182,12 +191,12 @@ impl Stream<'_> {
         ours: Option<CommitId>,
         new: CommitId,
         noted: bool,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Published, Refusal> {
         let name = self.reference.name();
         if let Some(theirs) = theirs
             && self.common(new, theirs)? != Some(theirs)
         {
-            return Ok(false);
+            return Ok(Published::Raced);
         }
         let note = noted
             .then(|| self.repository.note_push(&self.id, ours, new))
@@ -201,15 +210,15 @@ impl Stream<'_> {
             Pushed::Accepted => answered(),
             Pushed::Refused(refusal) => {
                 answered();
-                return if remote.tip(name)? == theirs {
-                    Err(refusal)
+                return Ok(if remote.tip(name)? == theirs {
+                    Published::Refused(refusal)
                 } else {
-                    Ok(false)
-                };
+                    Published::Raced
+                });
             }
             Pushed::Raced => {
                 answered();
-                return Ok(false);
+                return Ok(Published::Raced);
             }
             Pushed::Unanswered(refusal) => {
                 let Ok(tip) = remote.tip(name) else {
@@ -223,12 +232,12 @@ impl Stream<'_> {
                     return Err(refusal);
                 }
                 answered();
-                return Ok(false);
+                return Ok(Published::Raced);
             }
         }
         self.settle(ours, new)?;
         self.remember(Some(remote.name()), ours, new);
-        Ok(true)
+        Ok(Published::Taken)
     }
 
     /// Tells whether what the authority is at contains an event.

@@ -7,6 +7,7 @@ mod days;
 mod emergency;
 mod landed;
 mod modes;
+mod offline;
 mod raw;
 mod reuse;
 pub(crate) mod streams;

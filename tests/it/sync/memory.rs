@@ -146,6 +146,53 @@ fn memory_that_cannot_be_read_is_set_aside_aloud() {
 }
 
 #[test]
+fn attack_what_was_seen_is_lost_to_gc() {
+    let sandbox = Sandbox::opened();
+    let file = sandbox.path(".git/permit/streams/main");
+    fs::write(file, format!("{}\n", "12".repeat(20))).unwrap();
+    for call in [
+        &["status"][..],
+        &["issue", "--request", "requests/read.json"],
+    ] {
+        assert_eq!(sandbox.reason(call), "STREAM_REWOUND", "{call:?}");
+    }
+}
+
+#[test]
+fn every_line_of_a_batch_and_every_refusal_says_how_fresh_it_is() {
+    let world = World::new();
+    let line = fs::read_to_string(world.sandbox.path("requests/read.json")).unwrap();
+    let lines = format!("{}\n{{}}\n", line.replace('\n', ""));
+    fs::write(world.sandbox.aside("batch.jsonl"), lines).unwrap();
+    let batch = ["issue", "--batch", "../batch.jsonl"];
+    for (call, freshness) in [
+        (&batch[..], "fetched"),
+        (&[&["--offline"], &batch[..]].concat(), "local"),
+        (&["issue", "--request", "requests/env.json"], "fetched"),
+        (&["issue", "--request", "../batch.jsonl"], "fetched"),
+    ] {
+        let (run, _) = world.run("one", call);
+        assert!(!run.stdout.is_empty());
+        for line in run.stdout.lines() {
+            let result: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(result["freshness"], freshness, "{call:?}: {line}");
+            let offline = result["offline"] == true;
+            assert_eq!(offline, freshness == "local", "{call:?}: {line}");
+        }
+    }
+    let report = world.aside("report.json");
+    let call = "--offline exec ../none.permit --request requests/read.json --report";
+    let words = call.split(' ').chain([report.as_str(), "--", "true"]);
+    world.run_plainly("one", &words.collect::<Vec<_>>());
+    let report: Value = serde_json::from_str(&fs::read_to_string(report).unwrap()).unwrap();
+    assert_eq!(
+        (&report["freshness"], &report["offline"]),
+        (&"local".into(), &true.into()),
+        "{report}"
+    );
+}
+
+#[test]
 fn a_governed_ref_that_went_back_is_stale() {
     let sandbox = Sandbox::opened();
     sandbox.git(&["config", "permit.governedRef", "refs/heads/main"]);
