@@ -281,12 +281,12 @@ fn status_tells_what_stands_where_git_looks_for_the_hooks_and_what_none_can_bind
 #[test]
 fn off_lets_a_push_of_many_refs_through_that_nobody_reads() {
     let world = World::adopted();
-    let made: String = (0..2000)
+    let made: Vec<String> = (0..2000)
         .map(|index| format!("create refs/heads/{index:0100} main\n"))
         .collect();
     let mut command = world.command("git", "a");
     command.args(["update-ref", "--stdin"]);
-    let made = crate::sandbox::with_input(command, made.as_bytes());
+    let made = crate::sandbox::with_input(command, made.concat().as_bytes());
     assert!(made.status.success());
     let run = world.push("a", "off", &["refs/heads/*"]);
     assert_eq!(run.exit, 0, "{run:?}");

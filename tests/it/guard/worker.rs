@@ -281,12 +281,12 @@ fn attack_6_a_bomb_of_nine_objects() {
     let mut object = world.git("a", &["hash-object", "-w", "README"]);
     let mut kind = "100644 blob";
     for _ in 0..7 {
-        let entries: String = (0..10)
+        let entries: Vec<String> = (0..10)
             .map(|name| format!("{kind} {object}\t{name}\n"))
             .collect();
         let mut command = world.command("git", "a");
         command.arg("mktree");
-        let made = crate::sandbox::with_input(command, entries.as_bytes());
+        let made = crate::sandbox::with_input(command, entries.concat().as_bytes());
         object = String::from_utf8(made.stdout).unwrap().trim().to_owned();
         kind = "040000 tree";
     }
