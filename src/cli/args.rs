@@ -11,6 +11,7 @@ use clap::{
 use super::exec::args::ExecArgs;
 use super::guard::args::GuardVerb;
 use super::hap::HapVerb;
+use super::policy::PolicyVerb;
 use super::request::RequestVerb;
 use super::review_args::{ManifestVerb, ReviewVerb};
 use crate::engine::code::Code;
@@ -82,6 +83,9 @@ pub(crate) enum Verb {
     Replay(ReplayArgs),
     /// Show which past decisions would differ under another commit's policy
     Simulate(SimulateArgs),
+    /// Write, check and read policies
+    #[command(subcommand)]
+    Policy(PolicyVerb),
     /// Write and check manifests: what a decision is about, down to the bytes
     #[command(subcommand)]
     Manifest(ManifestVerb),
@@ -301,6 +305,9 @@ pub(crate) struct EvalArgs {
     /// The governed commit; by default the governed ref's tip, or HEAD where no ref is governed
     #[arg(long, value_name = "REV")]
     pub(crate) at: Option<String>,
+    /// A draft that no commit holds yet, in place of a commit's policy; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["at", "stream"])]
+    pub(crate) policy: Option<PathBuf>,
     /// The stream that a permit would be issued to
     #[arg(long, value_name = "ID", default_value = "main")]
     pub(crate) stream: String,

@@ -26,6 +26,7 @@ mod manifest;
 mod meta;
 mod outcome;
 mod parts;
+mod policy;
 mod progress;
 mod remote;
 mod render;
@@ -104,7 +105,10 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Trust(args) => trust::command::run(global, args),
         Verb::Stream(verb) => within(&|session| stream_command::run(session, verb)),
         Verb::Issue(args) => within(&|session| issue::run(session, args)),
-        Verb::Eval(args) => within(&|session| eval::run(session, args)),
+        Verb::Eval(args) => match &args.policy {
+            Some(policy) => eval::draft(policy, args),
+            None => within(&|session| eval::run(session, args)),
+        },
         Verb::Verify(args) => within(&|session| Ok(verify::verify(session, args))),
         Verb::Use(args) => within(&|session| Ok(verify::run_use(session, args))),
         Verb::Replay(args) => within(&|session| replay::run(session, args)),
@@ -127,6 +131,7 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         Verb::Explain(args) => Ok(meta::explain(args)),
         Verb::Schema(args) => Ok(schema::run(args)),
         Verb::Completions(args) => Ok(meta::completions(args)),
+        Verb::Policy(verb) => policy::run(global, verb),
         Verb::Exec(args) => Ok(exec::run(global, args)),
         Verb::Guard(verb) => guard::run(global, verb),
         Verb::Man => meta::man(),
@@ -165,6 +170,7 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Manifest(verb) => verb.name(),
         Verb::Request(verb) => verb.name(),
         Verb::Review(verb) => verb.name(),
+        Verb::Policy(verb) => policy::name(verb),
         Verb::VerifyChain(_) => "verify-chain",
         Verb::Sync(_) => "sync",
         Verb::Checkpoint(_) => "checkpoint",

@@ -314,16 +314,22 @@ impl Session {
         })
     }
 
+    /// The path and the bytes of the one policy document of a commit.
+    pub(crate) fn policy_bytes(
+        &self,
+        snapshot: &Snapshot<'_>,
+    ) -> Result<(String, Vec<u8>), Refusal> {
+        let (path, entry) = policy_file(snapshot)?;
+        let blob = snapshot
+            .blob(entry.id, &path, MAX_GOVERNED)
+            .map_err(fault::governed(Code::InvalidPolicy))?;
+        Ok((path, blob.bytes))
+    }
+
     /// Reads the one policy document of a commit.
     pub(crate) fn read_policy(&self, snapshot: &Snapshot<'_>) -> Result<Rc<Policy>, Refusal> {
         const REMEMBERED: usize = 64;
-        let (path, entry) = policy_entry(snapshot)?;
-        if !matches!(entry.kind, EntryKind::File | EntryKind::Executable) {
-            return Err(Refusal::new(
-                Code::InvalidPolicy,
-                format!("`{path}` is {}, not a file", entry.kind.describe()),
-            ));
-        }
+        let (path, entry) = policy_file(snapshot)?;
         if let Some(policy) = self.policies.borrow().get(&entry.id) {
             return Ok(Rc::clone(policy));
         }
@@ -383,6 +389,18 @@ pub(crate) fn not_governed(commit: CommitId, name: &str) -> Refusal {
         Code::CommitNotGoverned,
         format!("commit {commit} is not on the first-parent chain of `{name}`"),
     )
+}
+
+/// Finds the one policy document of a commit, which is a file.
+fn policy_file(snapshot: &Snapshot<'_>) -> Result<(String, git::Entry), Refusal> {
+    let (path, entry) = policy_entry(snapshot)?;
+    if !matches!(entry.kind, EntryKind::File | EntryKind::Executable) {
+        return Err(Refusal::new(
+            Code::InvalidPolicy,
+            format!("`{path}` is {}, not a file", entry.kind.describe()),
+        ));
+    }
+    Ok((path, entry))
 }
 
 /// Finds the one policy document of a commit.

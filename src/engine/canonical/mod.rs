@@ -9,9 +9,11 @@
 //! typed record into a tree, [`from_value`] a tree into a record, naming the JSON path of what does not fit.
 
 mod de;
+mod lines;
 mod parse;
 pub mod scan;
 mod ser;
+mod spans;
 mod value;
 mod write;
 
@@ -20,8 +22,10 @@ use std::fmt;
 use super::code::{Code, Refusal};
 
 pub use de::{from_slice, from_value, present};
+pub use lines::Lines;
 pub use parse::parse;
 pub use ser::{to_object, to_value};
+pub use spans::{Misplaced, Spans, Step, spans};
 pub use value::{Object, Value, key_order};
 pub use write::{to_bytes, to_text};
 
@@ -164,8 +168,20 @@ mod tests {
             ("{} ", ""),
             ("{}x", "`$`: bytes after the end, at byte 2"),
             ("\u{feff}{}", "`$`: a byte order mark"),
-            ("{\"a\":1,}", "`$`: expected a key, at byte 7"),
-            ("{\"a\":[1,]}", "`$.a[1]`: expected a value, at byte 8"),
+            ("{\"a\":1,}", "`$`: a trailing comma, at byte 6"),
+            ("{\"a\":[1,]}", "`$.a`: a trailing comma, at byte 7"),
+            (
+                "{\"a\":1 // one\n}",
+                "`$`: a comment, which JSON does not have, at byte 7",
+            ),
+            (
+                "{\"a\":/* one */1}",
+                "`$.a`: a comment, which JSON does not have, at byte 5",
+            ),
+            (
+                "{} # end",
+                "`$`: a comment, which JSON does not have, at byte 3",
+            ),
             ("", "`$`: expected a value, at byte 0"),
             ("{\"a\"", "`$.a`: expected `:`, at byte 4"),
             ("{\"a\":nul}", "`$.a`: expected a value, at byte 5"),

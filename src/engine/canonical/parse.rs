@@ -1,31 +1,95 @@
 //! Bytes in any JSON layout to a [`Value`]; everything that section 1 refuses is refused here.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::scan::plain_run;
 use super::{Fault, MAX_DEPTH, MAX_INTEGER, Object, Value};
+
+/// What a reader makes of what it reads: a value, or the places where values stand.
+pub(super) trait Build<'a> {
+    /// What stands for one value.
+    type Node;
+    /// What stands for one member of an object.
+    type Member;
+
+    /// A value without parts.
+    fn scalar(value: Value<'a>, place: Range<usize>) -> Self::Node;
+
+    /// An array of these items.
+    fn array(items: Vec<Self::Node>, place: Range<usize>) -> Self::Node;
+
+    /// A member: its key, where the key stands, its value.
+    fn member(key: Cow<'a, str>, place: Range<usize>, value: Self::Node) -> Self::Member;
+
+    /// An object of these members; else the key that two of them have, and the byte at which it stands again.
+    fn object(
+        members: Vec<Self::Member>,
+        place: Range<usize>,
+    ) -> Result<Self::Node, (String, usize)>;
+}
+
+/// Makes values, and forgets where they stood.
+struct Values;
+
+impl<'a> Build<'a> for Values {
+    type Node = Value<'a>;
+    type Member = (Cow<'a, str>, Value<'a>);
+
+    fn scalar(value: Value<'a>, _: Range<usize>) -> Value<'a> {
+        value
+    }
+
+    fn array(items: Vec<Value<'a>>, _: Range<usize>) -> Value<'a> {
+        Value::Array(items)
+    }
+
+    fn member(key: Cow<'a, str>, _: Range<usize>, value: Value<'a>) -> Self::Member {
+        (key, value)
+    }
+
+    fn object(
+        members: Vec<Self::Member>,
+        place: Range<usize>,
+    ) -> Result<Value<'a>, (String, usize)> {
+        Object::sorted(members)
+            .map(Value::Object)
+            .map_err(|key| (key, place.end))
+    }
+}
 
 /// Reads bytes that hold exactly one JSON object, as section 1 restricts it.
 ///
 /// # Errors
 /// A [`Fault`] with the JSON path of the first thing that is refused.
 pub fn parse(bytes: &[u8]) -> Result<Value<'_>, Fault> {
-    if bytes.starts_with(b"\xEF\xBB\xBF") {
-        return Err(Fault::new("$", "a byte order mark"));
-    }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|error| Fault::new("$", format!("not UTF-8, at byte {}", error.valid_up_to())))?;
-    let mut reader = Reader { text, at: 0 };
-    let value = reader.value(1)?;
-    reader.skip_space();
-    if reader.peek().is_some() {
-        return Err(reader.expected_nothing());
-    }
+    let value = read::<Values>(bytes).map_err(|(fault, _)| fault)?;
     if value.as_object().is_none() {
         return Err(Fault::new(
             "$",
             format!("the top level is {}, expected an object", value.kind()),
         ));
+    }
+    Ok(value)
+}
+
+/// Reads bytes that hold exactly one JSON value, as section 1 restricts it.
+///
+/// # Errors
+/// The first thing that is refused, and the byte at which it stands.
+pub(super) fn read<'a, B: Build<'a>>(bytes: &'a [u8]) -> Result<B::Node, (Fault, usize)> {
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        return Err((Fault::new("$", "a byte order mark"), 0));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        (Fault::new("$", format!("not UTF-8, at byte {at}")), at)
+    })?;
+    let mut reader = Reader { text, at: 0 };
+    let value = reader.value::<B>(1).map_err(|fault| (fault, reader.at))?;
+    reader.skip_space();
+    if reader.peek().is_some() {
+        return Err((reader.expected_nothing(), reader.at));
     }
     Ok(value)
 }
@@ -59,22 +123,51 @@ impl<'a> Reader<'a> {
     }
 
     fn expected(&self, what: &str) -> Fault {
-        Fault::new("$", format!("expected {what}, at byte {}", self.at))
+        let found = match self.peek() {
+            Some(b'/' | b'#') => "a comment, which JSON does not have".to_owned(),
+            _ => format!("expected {what}"),
+        };
+        Fault::new("$", format!("{found}, at byte {}", self.at))
+    }
+
+    /// Tells whether a comma that was read is the last thing before the end; goes back to it.
+    fn is_trailing(&mut self, comma: usize, end: u8) -> bool {
+        self.skip_space();
+        let trailing = self.peek() == Some(end);
+        if trailing {
+            self.at = comma;
+        }
+        trailing
+    }
+
+    fn trailing(&self) -> Fault {
+        Fault::new("$", format!("a trailing comma, at byte {}", self.at))
     }
 
     fn expected_nothing(&self) -> Fault {
+        if let Some(b'/' | b'#') = self.peek() {
+            return self.expected("the end");
+        }
         Fault::new("$", format!("bytes after the end, at byte {}", self.at))
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value<'a>, Fault> {
+    fn value<B: Build<'a>>(&mut self, depth: usize) -> Result<B::Node, Fault> {
         self.skip_space();
-        match self.peek() {
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'"') => Ok(Value::String(self.string()?)),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            _ => self.word(),
-        }
+        let start = self.at;
+        let value = match self.peek() {
+            Some(b'{') => return self.object::<B>(depth),
+            Some(b'[') => return self.array::<B>(depth),
+            Some(b'"') => Value::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => {
+                let number = self.number();
+                if number.is_err() {
+                    self.at = start;
+                }
+                number?
+            }
+            _ => self.word()?,
+        };
+        Ok(B::scalar(value, start..self.at))
     }
 
     fn word(&mut self) -> Result<Value<'a>, Fault> {
@@ -91,68 +184,94 @@ impl<'a> Reader<'a> {
         Err(self.expected("a value"))
     }
 
-    fn object(&mut self, depth: usize) -> Result<Value<'a>, Fault> {
+    fn object<B: Build<'a>>(&mut self, depth: usize) -> Result<B::Node, Fault> {
         if depth > MAX_DEPTH {
             return Err(Self::fault("nesting deeper than 64"));
         }
+        let start = self.at;
         self.step();
         let mut members = Vec::new();
         self.skip_space();
         if self.peek() == Some(b'}') {
             self.step();
-            return Ok(Value::Object(Object::new()));
+            return self.ended::<B>(members, start);
         }
         loop {
             self.skip_space();
             if self.peek() != Some(b'"') {
                 return Err(self.expected("a key"));
             }
+            let key_start = self.at;
             let key = self.string()?;
+            let key_place = key_start..self.at;
             self.skip_space();
             if self.peek() != Some(b':') {
                 return Err(self.expected("`:`").within_member(&key));
             }
             self.step();
             let member = self
-                .value(depth.saturating_add(1))
+                .value::<B>(depth.saturating_add(1))
                 .map_err(|fault| fault.within_member(&key))?;
-            members.push((key, member));
+            members.push(B::member(key, key_place, member));
             self.skip_space();
             match self.peek() {
-                Some(b',') => self.step(),
+                Some(b',') => {
+                    let comma = self.at;
+                    self.step();
+                    if self.is_trailing(comma, b'}') {
+                        return Err(self.trailing());
+                    }
+                }
                 Some(b'}') => {
                     self.step();
-                    return Object::sorted(members)
-                        .map(Value::Object)
-                        .map_err(|key| Self::fault("duplicate key").within_member(&key));
+                    return self.ended::<B>(members, start);
                 }
                 _ => return Err(self.expected("`,` or `}`")),
             }
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value<'a>, Fault> {
+    /// Ends an object; goes back to the key that stands there twice.
+    fn ended<B: Build<'a>>(
+        &mut self,
+        members: Vec<B::Member>,
+        start: usize,
+    ) -> Result<B::Node, Fault> {
+        B::object(members, start..self.at).map_err(|(key, at)| {
+            self.at = at;
+            Self::fault("duplicate key").within_member(&key)
+        })
+    }
+
+    fn array<B: Build<'a>>(&mut self, depth: usize) -> Result<B::Node, Fault> {
         if depth > MAX_DEPTH {
             return Err(Self::fault("nesting deeper than 64"));
         }
+        let start = self.at;
         self.step();
         let mut items = Vec::new();
         self.skip_space();
         if self.peek() == Some(b']') {
             self.step();
-            return Ok(Value::Array(items));
+            return Ok(B::array(items, start..self.at));
         }
         loop {
             let item = self
-                .value(depth.saturating_add(1))
+                .value::<B>(depth.saturating_add(1))
                 .map_err(|fault| fault.within_item(items.len()))?;
             items.push(item);
             self.skip_space();
             match self.peek() {
-                Some(b',') => self.step(),
+                Some(b',') => {
+                    let comma = self.at;
+                    self.step();
+                    if self.is_trailing(comma, b']') {
+                        return Err(self.trailing());
+                    }
+                }
                 Some(b']') => {
                     self.step();
-                    return Ok(Value::Array(items));
+                    return Ok(B::array(items, start..self.at));
                 }
                 _ => return Err(self.expected("`,` or `]`")),
             }

@@ -4,28 +4,29 @@
 //! (dot segments, encoded dots or slashes, back slashes, capitals, an explicit port) is [`None`] here and so can match
 //! no rule that allows.
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
 use url::{Host, Url};
 
-use super::super::canonical::{self, Fault};
+use super::super::canonical::{Fault, Value};
 use super::super::text::{text_fault, unseen_fault};
+use super::faults::{At, Reader};
 
 /// The URL part of a `net_egress` rule.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct UrlMatch {
     /// `api.example.com`, or `*.example.com` for its subdomains.
-    host: String,
+    pub(super) host: String,
     /// What the path begins with.
-    path_prefix: String,
+    pub(super) path_prefix: String,
     /// The methods that are covered; the request's operation is one of them.
-    methods: Vec<String>,
+    pub(super) methods: Vec<String>,
     /// How many labels may stand for the `*`; exactly when the host is a wildcard.
-    #[serde(default, deserialize_with = "canonical::present")]
-    max_subdomain_depth: Option<u32>,
+    #[schemars(default)]
+    pub(super) max_subdomain_depth: Option<u32>,
 }
 
 /// A target that is a URL in its normal form.
@@ -76,59 +77,58 @@ impl UrlMatch {
         Ok(())
     }
 
-    pub(super) fn check(&self) -> Result<(), Fault> {
-        let wildcard = self.host.strip_prefix("*.");
-        let host = wildcard.unwrap_or(&self.host);
-        let written = format!("https://{host}{}", self.path_prefix);
-        if self.host == "*" || host.is_empty() || host.contains('*') {
-            return Err(Fault::new("$.host", "a bare or inner `*` covers too much"));
-        }
-        let parsed = Url::parse(&format!("https://{host}/")).ok().filter(|url| {
-            url.host_str() == Some(host) && url.as_str().len() == host.len().saturating_add(9)
+    /// Reads a URL part; of a rule that permits it refuses what could never match.
+    pub(super) fn read(
+        reader: &mut Reader,
+        value: &Value<'_>,
+        at: &At<'_>,
+        permits: bool,
+    ) -> Option<Self> {
+        let known = ["host", "path_prefix", "methods", "max_subdomain_depth"];
+        let object = reader.object(value, at, &known)?;
+        let host = reader.need(object, at, "host", Reader::text);
+        let path_prefix = reader.need(object, at, "path_prefix", Reader::text);
+        let methods = reader.need(object, at, "methods", |reader, value, at| {
+            reader.list(value, at, |reader, item, at| {
+                let method = reader.checked(item, at, text_fault)?;
+                if permits && method.chars().any(char::is_lowercase) {
+                    reader.wrong(at, "must be upper-case: no request has another");
+                    return None;
+                }
+                Some(method)
+            })
         });
-        let Some(parsed) = parsed else {
-            return Err(Fault::new("$.host", "is not a host in its normal form"));
-        };
-        // `.a.com` reads as if it covered subdomains, and no host is written `a..com` or `a.com.` where egress is allowed.
-        if !has_labels(host) {
-            return Err(Fault::new("$.host", "has an empty label"));
-        }
-        if wildcard.is_some() && parsed.domain().is_none() {
-            return Err(Fault::new("$.host", "an address has no subdomains"));
-        }
-        if !self.path_prefix.starts_with('/') {
-            return Err(Fault::new("$.path_prefix", "does not begin with `/`"));
-        }
-        // Cut short, an escape would cover what is written with other digits: `/a%2` covers `/a%20b` and `/a%25`.
-        if !has_whole_escapes(&self.path_prefix) {
-            return Err(Fault::new(
-                "$.path_prefix",
-                "holds a `%` without its two hex digits",
-            ));
-        }
-        if self.path_prefix.contains(['?', '#']) || NormalUrl::parse(&written).is_none() {
-            return Err(Fault::new(
-                "$.path_prefix",
-                "is not a path in its normal form",
-            ));
-        }
-        if self.methods.is_empty() {
-            return Err(Fault::new("$.methods", "is empty"));
-        }
-        for (index, method) in self.methods.iter().enumerate() {
-            if let Some(what) = text_fault(method) {
-                return Err(Fault::new(format!("$.methods[{index}]"), what));
+        let depth = reader.may(object, at, "max_subdomain_depth", |reader, value, at| {
+            reader.integer(value, at, (1, u32::MAX.into()))
+        });
+        if let Some(host) = &host {
+            if let Some(what) = host_fault(host).or_else(|| {
+                (permits && !is_public_host(host))
+                    .then_some("is never allowed: it is not on the public web")
+            }) {
+                reader.wrong(&at.key("host"), what);
+            }
+            if let Some(prefix) = &path_prefix
+                && let Some(what) = path_prefix_fault(host, prefix)
+            {
+                reader.wrong(&at.key("path_prefix"), what);
+            }
+            let beside = at.key("max_subdomain_depth");
+            match (host.starts_with("*."), object.get("max_subdomain_depth")) {
+                (true, Some(_)) | (false, None) => {}
+                (false, Some(_)) => reader.surplus(&beside, "stands only beside a wildcard host"),
+                (true, None) => reader.missing(&beside),
             }
         }
-        match (wildcard, self.max_subdomain_depth) {
-            (None, None) | (Some(_), Some(1..)) => Ok(()),
-            (None, Some(_)) => Err(Fault::new(
-                "$.max_subdomain_depth",
-                "stands only beside a wildcard host",
-            )),
-            (Some(_), Some(0)) => Err(Fault::new("$.max_subdomain_depth", "is 0")),
-            (Some(_), None) => Err(Fault::new("$.max_subdomain_depth", "missing field")),
+        if methods.as_ref().is_some_and(Vec::is_empty) {
+            reader.wrong(&at.key("methods"), "is empty");
         }
+        Some(Self {
+            host: host?,
+            path_prefix: path_prefix?,
+            methods: methods?,
+            max_subdomain_depth: depth?.and_then(|depth| u32::try_from(depth).ok()),
+        })
     }
 
     /// Tells whether a URL in normal form, asked for with this method, is covered.
@@ -157,6 +157,53 @@ impl UrlMatch {
         let host = self.host.strip_prefix("*.").unwrap_or(&self.host);
         host.len().saturating_add(self.path_prefix.len())
     }
+}
+
+/// Says why a host, or the host below a `*.`, cannot stand in a rule.
+fn host_fault(written: &str) -> Option<&'static str> {
+    let wildcard = written.strip_prefix("*.");
+    let host = wildcard.unwrap_or(written);
+    if written == "*" || host.is_empty() || host.contains('*') {
+        return Some("holds a bare or inner `*`, which covers too much");
+    }
+    let parsed = Url::parse(&format!("https://{host}/")).ok().filter(|url| {
+        url.host_str() == Some(host) && url.as_str().len() == host.len().saturating_add(9)
+    });
+    let Some(parsed) = parsed else {
+        return Some("is not a host in its normal form");
+    };
+    // `.a.com` reads as if it covered subdomains, and no host is written `a..com` or `a.com.` where egress is allowed.
+    if !has_labels(host) {
+        Some("has an empty label")
+    } else if wildcard.is_some() && parsed.domain().is_none() {
+        Some("is an address, which has no subdomains")
+    } else {
+        None
+    }
+}
+
+/// Says why a path prefix cannot stand in a rule.
+fn path_prefix_fault(host: &str, prefix: &str) -> Option<&'static str> {
+    let host = host.strip_prefix("*.").unwrap_or(host);
+    if !prefix.starts_with('/') {
+        Some("does not begin with `/`")
+    // Cut short, an escape would cover what is written with other digits: `/a%2` covers `/a%20b` and `/a%25`.
+    } else if !has_whole_escapes(prefix) {
+        Some("holds a `%` without its two hex digits")
+    } else if prefix.contains(['?', '#'])
+        || (host_fault(host).is_none()
+            && NormalUrl::parse(&format!("https://{host}{prefix}")).is_none())
+    {
+        Some("is not a path in its normal form")
+    } else {
+        None
+    }
+}
+
+/// Tells whether a host, or the hosts below a `*.`, can ever be allowed.
+fn is_public_host(written: &str) -> bool {
+    let host = written.strip_prefix("*.").unwrap_or(written);
+    NormalUrl::parse(&format!("https://{host}/")).is_none_or(|url| url.is_public_https())
 }
 
 /// Tells whether no label of a host name is empty.
@@ -194,5 +241,18 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         [0x2001, 0..=0x01FF | 0x0DB8, ..] | [0x2002 | 0x3FFF, ..] => false,
         [first, ..] => (0x2000..=0x3FFF).contains(&first),
+    }
+}
+
+impl fmt::Display for UrlMatch {
+    /// Writes `GET https://*.example.com/v1/…, up to 1 label for the *`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let methods = self.methods.join(", ");
+        write!(f, "{methods} https://{}{}…", self.host, self.path_prefix)?;
+        match self.max_subdomain_depth {
+            Some(1) => f.write_str(" (one label for the `*`)"),
+            Some(depth) => write!(f, " (up to {depth} labels for the `*`)"),
+            None => Ok(()),
+        }
     }
 }

@@ -3,25 +3,34 @@
 //! Refuses whatever is not exactly the format: unknown or missing fields, a regex that is not anchored or too large,
 //! a bare `*` host, a `review` without a known review type, a `block` with a grant, rules that share an id.
 
+mod document;
 mod egress;
+mod exec;
+mod faults;
+mod glob;
 mod matcher;
+mod miss;
 mod path;
 mod pattern;
 mod resolve;
 mod rule;
+mod rule_form;
 mod secret;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::canonical::{self, Fault, Object, Value};
+use super::canonical::{self, Fault, Object, Step, Value};
 use super::code::{Code, Refusal};
 use super::digest::{Domain, PolicyHash, domain_hash};
-use super::text::{text_fault, unseen_fault};
 
+pub(crate) use document::Document;
+pub use document::{
+    AttestationTerms, AttestedTerms, BesideTerms, ConflictMode, ConflictResolution, ReviewType,
+    Role, SeverityToGating, SignerTerms, StableOrder, TieBreaker,
+};
+pub use exec::{Argument, ExecTerms, env_fault};
+use faults::Reader;
+pub use faults::{Anchor, DocumentFault};
 pub use matcher::Matcher;
+pub use miss::Miss;
 pub use resolve::Resolution;
 pub use rule::{Effect, GrantMode, GrantTerms, Mismatch, Rule, Subject};
 
@@ -35,230 +44,6 @@ pub struct Policy {
     hash: PolicyHash,
     /// What the rules of form have against it, which bind new decisions only.
     form: Option<Fault>,
-}
-
-/// How a conflict between matching rules is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ConflictMode {
-    /// The most restrictive effect wins: `block` > `review` > `warn` > `allow`.
-    DenyWins,
-    /// The most specific rule wins.
-    MostSpecific,
-    /// The highest `priority` wins.
-    ExplicitPriority,
-}
-
-/// What happens where several rules with different effects are left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TieBreaker {
-    /// The stable order picks one.
-    StableOrder,
-    /// Nothing is decided: `AMBIGUOUS_MAPPING`.
-    FailClosed,
-}
-
-/// The order that picks one rule of several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StableOrder {
-    /// The smallest id by bytes.
-    LexicalRuleId,
-    /// The smallest `order_index`, then the smallest id.
-    OrderIndex,
-}
-
-/// The three switches that decide a conflict.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ConflictResolution {
-    /// Which rule wins.
-    pub mode: ConflictMode,
-    /// What to do with a tie of different effects.
-    pub tie_breaker: TieBreaker,
-    /// Which of equals is named.
-    pub stable_order_mode: StableOrder,
-}
-
-/// A role that a reviewer may hold.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Administers one domain.
-    DomainAdmin,
-    /// Administers the company.
-    CompanyAdmin,
-    /// A member of the council.
-    Council,
-    /// The sovereign.
-    Sovereign,
-}
-
-impl Role {
-    /// The word that stands in documents.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Role::DomainAdmin => "domain_admin",
-            Role::CompanyAdmin => "company_admin",
-            Role::Council => "council",
-            Role::Sovereign => "sovereign",
-        }
-    }
-}
-
-/// What a kind of review asks for.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(untagged)]
-pub enum ReviewType {
-    /// Signatures of humans.
-    Signers(SignerTerms),
-    /// Attestations of every required domain, beside signatures.
-    Attestations(AttestedTerms),
-}
-
-/// What has to be attested, and who signs for it.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(transform = as_read)]
-pub struct AttestedTerms {
-    /// The profile and environment that are attested.
-    pub attestations: AttestationTerms,
-    /// Who signs beside the attestations.
-    #[schemars(flatten)]
-    pub signers: BesideTerms,
-}
-
-/// Says of a schema what its reader says of a document: no other member, and what is left out is not `null`.
-fn as_read(schema: &mut schemars::Schema) {
-    schema.insert("additionalProperties".to_owned(), false.into());
-    let members = schema
-        .get_mut("properties")
-        .and_then(|all| all.as_object_mut());
-    for member in members.into_iter().flat_map(|all| all.values_mut()) {
-        let Some(member) = member.as_object_mut() else {
-            continue;
-        };
-        member.retain(|key, value| key != "default" || !value.is_null());
-        let kinds = member.get_mut("type");
-        if let Some(kinds) = kinds
-            && let Some([kind, _]) = kinds.as_array().map(Vec::as_slice)
-        {
-            *kinds = kind.clone();
-        }
-    }
-}
-
-/// Who signs beside attestations, as far as the policy says: else one human in any role.
-#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
-pub struct BesideTerms {
-    /// How many distinct humans; one where nothing is said.
-    #[schemars(default)]
-    pub min_cross_signers: Option<u32>,
-    /// The roles that a reviewer may hold; any where nothing is said.
-    #[schemars(default)]
-    pub reviewer_roles: Option<Vec<Role>>,
-    /// Whether every signature must come from a hardware key that was touched.
-    #[schemars(default)]
-    pub require_user_presence: Option<bool>,
-}
-
-/// Who has to sign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SignerTerms {
-    /// How many distinct humans; never fewer than 2 count, whatever is written here.
-    pub min_cross_signers: u32,
-    /// The roles that a reviewer may hold.
-    pub reviewer_roles: Vec<Role>,
-    /// Whether every signature must come from a hardware key that was touched.
-    pub require_user_presence: bool,
-}
-
-/// What has to be attested.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AttestationTerms {
-    /// The profile's id, such as `deploy-gate@0.3`.
-    pub profile: String,
-    /// The environment, such as `prod`.
-    pub env: String,
-}
-
-/// The document as it is written.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "permit.policy.v1")]
-pub(crate) struct Document {
-    schema: PolicySchema,
-    policy_id: String,
-    policy_version: String,
-    interpretation_authority: Authority,
-    supervisor_id: String,
-    default_effect: DefaultEffect,
-    conflict_resolution: ConflictResolution,
-    severity_to_gating: SeverityToGating,
-    admitted_repositories: Vec<String>,
-    review_types: BTreeMap<String, ReviewType>,
-    rules: Vec<Rule>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-enum PolicySchema {
-    #[serde(rename = "permit.policy.v1")]
-    V1,
-}
-
-/// The word is not hashed, so only one can be written.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-enum Authority {
-    #[serde(rename = "supervisor")]
-    Supervisor,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-enum DefaultEffect {
-    #[serde(rename = "block")]
-    Block,
-}
-
-/// The fixed map from a severity to what it does; it has exactly these values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SeverityToGating {
-    allow: Proceed,
-    warn: ProceedEmitAudit,
-    block: DenyEmitAudit,
-    review: PausePendingLedger,
-}
-
-impl SeverityToGating {
-    /// The only map there is.
-    pub const FIXED: Self = Self {
-        allow: Proceed::Word,
-        warn: ProceedEmitAudit::Word,
-        block: DenyEmitAudit::Word,
-        review: PausePendingLedger::Word,
-    };
-}
-
-macro_rules! words {
-    ($($name:ident = $word:literal;)+) => {$(
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-        enum $name {
-            #[serde(rename = $word)]
-            Word,
-        }
-    )+};
-}
-
-words! {
-    Proceed = "proceed";
-    ProceedEmitAudit = "proceed_emit_audit";
-    DenyEmitAudit = "deny_emit_audit";
-    PausePendingLedger = "pause_pending_ledger";
 }
 
 /// A policy document whose form and hash are known and whose patterns were not looked at yet: reading one costs no more
@@ -276,15 +61,22 @@ impl Draft {
     /// # Errors
     /// `INVALID_POLICY` with the JSON path of the first fault.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
-        Self::read(bytes).map_err(|fault| malformed(&fault))
+        Self::read(bytes).map_err(|faults| refusal(&faults))
     }
 
-    fn read(bytes: &[u8]) -> Result<Self, Fault> {
-        let mut tree = canonical::parse(bytes)?;
-        let document: Document = canonical::from_value(&tree)?;
-        document.check()?;
+    /// Reads a policy document, all but its regular expressions, and finds all that is wrong with it.
+    ///
+    /// # Errors
+    /// Every fault, in the order in which they were found.
+    pub fn read(bytes: &[u8]) -> Result<Self, Vec<DocumentFault>> {
+        let mut tree = canonical::parse(bytes).map_err(|fault| vec![unreadable(&fault)])?;
+        let mut reader = Reader::default();
+        let document = Document::read(&mut reader, &tree);
+        let (Some(document), []) = (document, reader.faults.as_slice()) else {
+            return Err(reader.faults);
+        };
         let form = document.check_form().err();
-        let hash = hash(&document, &mut tree)?;
+        let hash = hash(&document, &mut tree).map_err(|fault| vec![unreadable(&fault)])?;
         Ok(Self {
             document,
             hash,
@@ -302,19 +94,151 @@ impl Draft {
     ///
     /// # Errors
     /// `INVALID_POLICY` for a pattern that is none; `LIMIT_EXCEEDED` for one that is too large, or where all of them are.
-    pub fn compile(mut self) -> Result<Policy, Refusal> {
+    pub fn compile(self) -> Result<Policy, Refusal> {
+        self.check().map_err(|faults| refusal(&faults))
+    }
+
+    /// Checks the regular expressions and finds all that is wrong with them.
+    ///
+    /// # Errors
+    /// Every fault, up to the end of the budget.
+    pub fn check(mut self) -> Result<Policy, Vec<DocumentFault>> {
         let mut patterns = Vec::new();
         for (index, rule) in self.document.rules.iter_mut().enumerate() {
-            for (place, pattern) in rule.patterns() {
-                patterns.push((format!("$.rules[{index}].{place}.regex"), pattern));
-            }
+            rule.patterns(index, &mut patterns);
         }
-        pattern::check_all(patterns)?;
+        let mut reader = Reader::default();
+        pattern::check_all(patterns, &mut reader);
+        if !reader.faults.is_empty() {
+            return Err(reader.faults);
+        }
         Ok(Policy {
             document: self.document,
             hash: self.hash,
             form: self.form,
         })
+    }
+}
+
+impl Policy {
+    /// Reads a policy document, and finds all that is wrong with it: its form, its patterns, the rules of form that
+    /// bind new decisions.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn sound(bytes: &[u8]) -> Result<Self, Vec<DocumentFault>> {
+        let draft = Draft::read(bytes).map_err(|mut faults| {
+            if let Ok(tree) = canonical::parse(bytes) {
+                let rules = tree.at("rules").and_then(Value::as_array);
+                for (index, rule) in rules.into_iter().flatten().enumerate() {
+                    let path = [Step::Key("rules".to_owned()), Step::Item(index)];
+                    let id = rule.at("id").and_then(Value::as_str);
+                    pattern_faults(rule, id, &mut path.to_vec(), &mut faults);
+                }
+            }
+            faults
+        })?;
+        let policy = draft.check()?;
+        match &policy.form {
+            None => Ok(policy),
+            Some(fault) => Err(vec![formal(&policy, fault)]),
+        }
+    }
+}
+
+/// Finds the patterns that are wrong below a rule that cannot be read as a whole.
+fn pattern_faults(
+    value: &Value<'_>,
+    rule: Option<&str>,
+    path: &mut Vec<Step>,
+    faults: &mut Vec<DocumentFault>,
+) {
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members.iter() {
+                path.push(Step::Key(key.to_owned()));
+                let told = |fault: &DocumentFault| fault.path == *path;
+                if let Value::String(written) = member
+                    && matches!(key, "regex" | "glob")
+                    && !faults.iter().any(told)
+                    && let Some((code, what)) = pattern::fault_of(key, written)
+                {
+                    faults.push(DocumentFault {
+                        code,
+                        rule: rule.map(ToOwned::to_owned),
+                        path: path.clone(),
+                        anchor: Anchor::Value,
+                        what,
+                    });
+                }
+                pattern_faults(member, rule, path, faults);
+                path.pop();
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                path.push(Step::Item(index));
+                pattern_faults(item, rule, path, faults);
+                path.pop();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::String(_) => {}
+    }
+}
+
+/// A fault of the rules of form, with the steps of its path.
+fn formal(policy: &Policy, fault: &Fault) -> DocumentFault {
+    let mut path = Vec::new();
+    for part in fault.path.split('.').skip(1) {
+        let (key, index) = part.split_once('[').unwrap_or((part, ""));
+        path.push(Step::Key(key.to_owned()));
+        if let Ok(index) = index.trim_end_matches(']').parse() {
+            path.push(Step::Item(index));
+        }
+    }
+    let rule = match path.as_slice() {
+        [_, Step::Item(index), ..] => policy.rules().get(*index).map(|rule| rule.id.clone()),
+        _ => None,
+    };
+    DocumentFault {
+        code: Code::InvalidPolicy,
+        rule,
+        path,
+        anchor: Anchor::Value,
+        what: fault.what.clone(),
+    }
+}
+
+/// Bytes that are no JSON as section 1 restricts it: the one fault that hides all others.
+fn unreadable(fault: &Fault) -> DocumentFault {
+    DocumentFault {
+        code: Code::InvalidPolicy,
+        rule: None,
+        path: Vec::new(),
+        anchor: Anchor::Value,
+        what: format!("is malformed at {fault}"),
+    }
+}
+
+/// The first fault, and how many there are.
+fn refusal(faults: &[DocumentFault]) -> Refusal {
+    let Some(first) = faults.first() else {
+        return Refusal::new(Code::Internal, "a policy without faults was refused");
+    };
+    let message = match (first.code, first.path.as_slice()) {
+        (Code::LimitExceeded, _) => format!("the regex at `{}` {}", first.json_path(), first.what),
+        (_, []) => format!("the governed policy {}", first.what),
+        _ => format!(
+            "the governed policy is malformed at `{}`: {}",
+            first.json_path(),
+            first.what
+        ),
+    };
+    let refusal = Refusal::new(first.code, message);
+    if faults.len() > 1 {
+        refusal.detail("faults", faults.len().to_string())
+    } else {
+        refusal
     }
 }
 
@@ -435,149 +359,6 @@ fn malformed(fault: &Fault) -> Refusal {
 
 fn rule_id<'v>(rule: &'v Value<'_>) -> &'v str {
     rule.at("id").and_then(Value::as_str).unwrap_or_default()
-}
-
-impl Document {
-    fn check(&self) -> Result<(), Fault> {
-        let PolicySchema::V1 = self.schema;
-        let Authority::Supervisor = self.interpretation_authority;
-        let DefaultEffect::Block = self.default_effect;
-        debug_assert_eq!(self.severity_to_gating, SeverityToGating::FIXED);
-        for (field, text) in [
-            ("policy_id", &self.policy_id),
-            ("policy_version", &self.policy_version),
-            ("supervisor_id", &self.supervisor_id),
-        ] {
-            check_id(text).map_err(|fault| fault.within_member(field))?;
-        }
-        let lists = [
-            ("rules", self.rules.len()),
-            ("review_types", self.review_types.len()),
-            ("admitted_repositories", self.admitted_repositories.len()),
-        ];
-        for (field, length) in lists {
-            if length > MAX_ENTRIES {
-                return Err(Fault::new(
-                    format!("$.{field}"),
-                    format!("{length} entries, at most {MAX_ENTRIES} are read"),
-                ));
-            }
-        }
-        for (index, name) in self.admitted_repositories.iter().enumerate() {
-            check_id(name)
-                .map_err(|f| f.within_item(index).within_member("admitted_repositories"))?;
-        }
-        for name in self.review_types.keys() {
-            check_id(name)
-                .map_err(|fault| fault.within_member(name).within_member("review_types"))?;
-        }
-        self.check_rules()
-    }
-
-    /// Refuses what nobody sees in the names that people read and decide by.
-    fn check_form(&self) -> Result<(), Fault> {
-        let own = [
-            ("$.policy_id", &self.policy_id),
-            ("$.policy_version", &self.policy_version),
-            ("$.supervisor_id", &self.supervisor_id),
-        ];
-        let names = self
-            .review_types
-            .keys()
-            .map(|name| ("$.review_types", name));
-        let repositories = self
-            .admitted_repositories
-            .iter()
-            .map(|name| ("$.admitted_repositories", name));
-        for (path, text) in own.into_iter().chain(names).chain(repositories) {
-            if let Some(what) = unseen_fault(text) {
-                return Err(Fault::new(path, what));
-            }
-        }
-        for (index, rule) in self.rules.iter().enumerate() {
-            rule.check_form()
-                .map_err(|fault| fault.within_item(index).within_member("rules"))?;
-        }
-        Ok(())
-    }
-
-    fn check_rules(&self) -> Result<(), Fault> {
-        let by_order = self.conflict_resolution.stable_order_mode == StableOrder::OrderIndex;
-        let mut ids = BTreeSet::new();
-        let mut orders = BTreeSet::new();
-        for (index, rule) in self.rules.iter().enumerate() {
-            let place = |fault: Fault| fault.within_item(index).within_member("rules");
-            rule.check().map_err(place)?;
-            if let Some(name) = &rule.review_type
-                && !self.review_types.contains_key(name)
-            {
-                return Err(place(Fault::new(
-                    "$.review_type",
-                    "is not one of the policy's review types",
-                )));
-            }
-            if !ids.insert(rule.id.as_str()) {
-                return Err(place(Fault::new("$.id", "another rule has this id")));
-            }
-            if by_order && !orders.insert(rule.order_index) {
-                return Err(place(Fault::new(
-                    "$.order_index",
-                    "another rule has this order index, which decides the stable order",
-                )));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn check_id(text: &str) -> Result<(), Fault> {
-    text_fault(text).map_or(Ok(()), |what| Err(Fault::new("$", what)))
-}
-
-impl<'de> Deserialize<'de> for ReviewType {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Either {
-            #[serde(default, deserialize_with = "canonical::present")]
-            min_cross_signers: Option<u32>,
-            #[serde(default, deserialize_with = "canonical::present")]
-            reviewer_roles: Option<Vec<Role>>,
-            #[serde(default, deserialize_with = "canonical::present")]
-            require_user_presence: Option<bool>,
-            #[serde(default, deserialize_with = "canonical::present")]
-            attestations: Option<AttestationTerms>,
-        }
-        let either = Either::deserialize(deserializer)?;
-        match either {
-            Either {
-                min_cross_signers: Some(min_cross_signers),
-                reviewer_roles: Some(reviewer_roles),
-                require_user_presence: Some(require_user_presence),
-                attestations: None,
-            } => Ok(ReviewType::Signers(SignerTerms {
-                min_cross_signers,
-                reviewer_roles,
-                require_user_presence,
-            })),
-            Either {
-                min_cross_signers,
-                reviewer_roles,
-                require_user_presence,
-                attestations: Some(attestations),
-            } => Ok(ReviewType::Attestations(AttestedTerms {
-                attestations,
-                signers: BesideTerms {
-                    min_cross_signers,
-                    reviewer_roles,
-                    require_user_presence,
-                },
-            })),
-            _ => Err(serde::de::Error::custom(
-                "expected `min_cross_signers`, `reviewer_roles` and `require_user_presence`, or `attestations`",
-            )),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 
 use std::sync::OnceLock;
 
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 use regex_automata::nfa::thompson::{Compiler, Config};
+use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use schemars::JsonSchema;
-use serde::Deserialize;
 
-use super::super::code::{Code, Refusal};
+use super::super::canonical::Step;
+use super::super::code::Code;
+use super::faults::{Anchor, At, DocumentFault, Reader};
+use super::glob;
 
 /// The most states that one pattern may compile to.
 const MAX_STATES: usize = 10_000;
@@ -27,34 +30,69 @@ const MAX_SCRATCH: usize = 2 << 20;
 /// The least that a pattern gets: with less it would be matched slowly in any case.
 const MIN_SCRATCH: usize = 8 << 10;
 
-/// A regular expression that was checked when the policy was compiled and is built when it is first needed.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(transparent)]
+/// A regular expression or a glob that was checked when the policy was compiled and is built when it is first needed.
+#[derive(Debug, JsonSchema)]
+#[schemars(transparent)]
 pub struct Pattern {
     written: String,
-    #[serde(skip)]
+    #[schemars(skip)]
+    syntax: Syntax,
+    #[schemars(skip)]
     scratch: usize,
-    #[serde(skip)]
+    #[schemars(skip)]
     compiled: OnceLock<Regex>,
+}
+
+/// How a pattern is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    Regex,
+    Glob,
 }
 
 /// Why a pattern cannot be used.
 #[derive(Debug)]
 pub(super) enum PatternFault {
-    /// It is no regular expression of the form `^…$`.
+    /// It is no regular expression of the form `^…$`, or no glob.
     Malformed(String),
     /// It is larger than a pattern may be.
     TooLarge(String),
 }
 
 impl Pattern {
-    fn inner(&self) -> Result<&str, PatternFault> {
+    pub(super) const fn regex(written: String) -> Self {
+        Self::of(written, Syntax::Regex)
+    }
+
+    pub(super) const fn glob(written: String) -> Self {
+        Self::of(written, Syntax::Glob)
+    }
+
+    const fn of(written: String, syntax: Syntax) -> Self {
+        Self {
+            written,
+            syntax,
+            scratch: MAX_SCRATCH,
+            compiled: OnceLock::new(),
+        }
+    }
+
+    /// The pattern as it is written.
+    #[must_use]
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// The regular expression without its anchors.
+    fn inner(&self) -> Result<String, PatternFault> {
+        if self.syntax == Syntax::Glob {
+            return glob::regex_of(&self.written).map_err(PatternFault::Malformed);
+        }
         self.written
             .strip_prefix('^')
             .and_then(|rest| rest.strip_suffix('$'))
-            .ok_or_else(|| {
-                PatternFault::Malformed("is not anchored: it must be written `^…$`".to_owned())
-            })
+            .map(ToOwned::to_owned)
+            .ok_or_else(|| PatternFault::Malformed("must be anchored: written `^…$`".to_owned()))
     }
 
     fn build(&self) -> Result<Regex, PatternFault> {
@@ -65,8 +103,11 @@ impl Pattern {
             .map_err(|error| PatternFault::Malformed(one_line(&error)))
     }
 
-    /// Checks the pattern and says how many bytes of the budget it takes.
-    fn check(&self, left: usize) -> Result<usize, PatternFault> {
+    /// The syntax tree of what matches, anchored at neither end.
+    ///
+    /// # Errors
+    /// Why the pattern cannot be used.
+    pub(super) fn tree(&self) -> Result<Hir, PatternFault> {
         let inner = self.inner()?;
         if self.written.len() > MAX_WRITTEN {
             return Err(PatternFault::TooLarge(format!(
@@ -74,20 +115,31 @@ impl Pattern {
                 self.written.len()
             )));
         }
+        let parse = |text: &str| {
+            ParserBuilder::new()
+                .utf8(self.syntax == Syntax::Regex)
+                .build()
+                .parse(text)
+                .map_err(|error| PatternFault::Malformed(one_line(&error)))
+        };
         // INVARIANT: the text between the anchors is a regex of its own, so that it cannot close the group around it.
-        let hir = regex_syntax::parse(inner)
-            .map_err(|error| PatternFault::Malformed(one_line(&error)))?;
+        let tree = parse(&inner)?;
         // A `#` may begin a comment that swallows the closing anchor; then only the whole can tell.
         if self.written.contains('#') {
-            regex_syntax::parse(&format!(r"\A(?:{inner})\z"))
-                .map_err(|error| PatternFault::Malformed(one_line(&error)))?;
+            parse(&format!(r"\A(?:{inner})\z"))?;
         }
+        Ok(tree)
+    }
+
+    /// Checks the pattern and says how many bytes of the budget it takes.
+    fn check(&self, left: usize) -> Result<usize, PatternFault> {
+        let tree = self.tree()?;
         let written = self.written.len().saturating_mul(WRITTEN_COST);
-        let bound = states(&hir);
+        let bound = states(&tree);
         let compiled = if bound <= SURELY_SMALL && bound.saturating_mul(STATE_COST) <= left {
             bound.saturating_mul(STATE_COST)
         } else {
-            exact_size(&hir)?
+            exact_size(&tree)?
         };
         Ok(compiled.max(written))
     }
@@ -100,7 +152,7 @@ impl Pattern {
             let compiled = self.build().map_err(PatternFault::into_text)?;
             self.compiled.get_or_init(|| compiled)
         };
-        Ok(regex.is_match(text))
+        Ok(regex.is_match(text.as_bytes()))
     }
 }
 
@@ -110,43 +162,77 @@ impl PatternFault {
             PatternFault::Malformed(what) | PatternFault::TooLarge(what) => what,
         }
     }
-
-    fn at(self, place: &str) -> Refusal {
-        match self {
-            PatternFault::Malformed(what) => Refusal::new(
-                Code::InvalidPolicy,
-                format!("the governed policy is malformed at `{place}`: {what}"),
-            ),
-            PatternFault::TooLarge(what) => Refusal::new(
-                Code::LimitExceeded,
-                format!("the regex at `{place}` {what}"),
-            ),
-        }
-    }
 }
 
-/// Checks the patterns of one policy, each with its place, and shares the budget among them.
-///
-/// # Errors
-/// `INVALID_POLICY` for a pattern that is none, `LIMIT_EXCEEDED` for one that is too large or where all of them are.
-pub(super) fn check_all(mut patterns: Vec<(String, &mut Pattern)>) -> Result<(), Refusal> {
+/// A pattern with the rule and the path where it stands.
+pub(super) struct Placed<'p> {
+    pub(super) rule: &'p str,
+    pub(super) index: usize,
+    /// The path below the rule: keys, and the numbers of items.
+    pub(super) below: Vec<Result<&'static str, usize>>,
+    pub(super) pattern: &'p mut Pattern,
+}
+
+/// Says what is wrong with a pattern that stands in a document which cannot be read as a whole.
+pub(super) fn fault_of(key: &str, written: &str) -> Option<(Code, String)> {
+    let pattern = match key {
+        "regex" => Pattern::regex(written.to_owned()),
+        _ => Pattern::glob(written.to_owned()),
+    };
+    Some(match pattern.check(MAX_COMPILED).err()? {
+        PatternFault::Malformed(what) => (Code::InvalidPolicy, what),
+        PatternFault::TooLarge(what) => (Code::LimitExceeded, what),
+    })
+}
+
+/// Checks the patterns of one policy and shares the budget among them; finds every fault, up to the end of the budget.
+pub(super) fn check_all(mut patterns: Vec<Placed<'_>>, reader: &mut Reader) {
     let share = MAX_COMPILED
         .checked_div(patterns.len())
         .unwrap_or(MAX_SCRATCH)
         .clamp(MIN_SCRATCH, MAX_SCRATCH);
     let mut left = MAX_COMPILED;
-    for (place, pattern) in &mut patterns {
-        pattern.scratch = share;
-        let size = pattern.check(left).map_err(|fault| fault.at(place))?;
-        left = left.checked_sub(size).ok_or_else(|| {
-            PatternFault::TooLarge(format!(
-                "and those before it compile to more than {} MiB, which all regexes of one policy share",
-                MAX_COMPILED >> 20
-            ))
-            .at(place)
-        })?;
+    for placed in &mut patterns {
+        placed.pattern.scratch = share;
+        match placed.pattern.check(left) {
+            Ok(size) => {
+                let Some(rest) = left.checked_sub(size) else {
+                    let what = format!(
+                        "and those before it compile to more than {} MiB, which all regexes of one policy share",
+                        MAX_COMPILED >> 20
+                    );
+                    placed.tell(reader, PatternFault::TooLarge(what));
+                    return;
+                };
+                left = rest;
+            }
+            Err(fault) => placed.tell(reader, fault),
+        }
     }
-    Ok(())
+}
+
+impl Placed<'_> {
+    fn tell(&self, reader: &mut Reader, fault: PatternFault) {
+        let (code, what) = match fault {
+            PatternFault::Malformed(what) => (Code::InvalidPolicy, what),
+            PatternFault::TooLarge(what) => (Code::LimitExceeded, what),
+        };
+        reader.rule = Some(self.rule.to_owned());
+        let top = At::TOP;
+        let (rules, mut path) = (top.key("rules"), Vec::new());
+        path.extend(rules.item(self.index).path());
+        path.extend(self.below.iter().map(|step| match step {
+            Ok(key) => Step::Key((*key).to_owned()),
+            Err(index) => Step::Item(*index),
+        }));
+        reader.faults.push(DocumentFault {
+            code,
+            rule: reader.rule.take(),
+            path,
+            anchor: Anchor::Value,
+            what,
+        });
+    }
 }
 
 /// Builds the automaton of a pattern, within a limit, to know its size.

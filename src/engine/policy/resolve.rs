@@ -1,7 +1,7 @@
 //! Every rule that matches is collected; then the declared mode picks one (core.md section 3).
 
 use super::super::code::{Code, Refusal};
-use super::{ConflictMode, Mismatch, Policy, Rule, StableOrder, Subject, TieBreaker};
+use super::{ConflictMode, Policy, Rule, StableOrder, Subject, TieBreaker};
 
 /// What the rules of a policy say of a request.
 #[derive(Debug)]
@@ -26,20 +26,6 @@ impl Policy {
         }
         let rule = self.pick(&matched)?;
         Ok(Resolution { rule, matched })
-    }
-
-    /// Says of every rule that does not match, which part of it does not.
-    ///
-    /// # Errors
-    /// Never for a policy that was checked.
-    pub fn mismatches(&self, subject: &Subject<'_>) -> Result<Vec<(&Rule, Mismatch)>, Refusal> {
-        let mut mismatches = Vec::new();
-        for rule in self.rules() {
-            if let Some(mismatch) = rule.mismatch(subject).map_err(unmatchable)? {
-                mismatches.push((rule, mismatch));
-            }
-        }
-        Ok(mismatches)
     }
 
     fn pick<'p>(&self, matched: &[&'p Rule]) -> Result<Option<&'p Rule>, Refusal> {

@@ -3,17 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::canonical::{self, Fault, MAX_INTEGER};
 use super::super::request::{Kind, Request};
-use super::super::text::{text_fault, unseen_fault};
 use super::egress::{NormalUrl, UrlMatch};
+use super::exec::ExecTerms;
 use super::matcher::Matcher;
 use super::path::path_fault;
-use super::pattern::Pattern;
 use super::secret::{SecretMatch, SecretTarget};
-
-/// The largest `priority` and `order_index`: 2^31 − 1.
-const MAX_ORDER: u32 = 0x7FFF_FFFF;
 
 /// What a rule says of a request that it matches; ordered from the least to the most restrictive.
 #[derive(
@@ -43,14 +38,16 @@ impl Effect {
         }
     }
 
-    const fn permits(self) -> bool {
+    /// Whether it lets a request through without anybody's word.
+    #[must_use]
+    pub const fn permits(self) -> bool {
         matches!(self, Effect::Allow | Effect::Warn)
     }
 }
 
 /// A rule of the policy.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Rule {
     /// Its name, unique in the policy.
     pub id: String,
@@ -60,40 +57,47 @@ pub struct Rule {
     pub priority: u32,
     /// Its place in the stable order `order_index`.
     pub order_index: u32,
-    #[serde(rename = "match")]
-    matches: Match,
+    /// Why the rule is there, and what to do instead where it says no: 1 to 500 characters.
+    #[schemars(default)]
+    pub description: Option<String>,
+    #[schemars(rename = "match")]
+    pub(super) matches: Match,
     /// How long a permit lasts; on all but a `block`.
-    #[serde(default, deserialize_with = "canonical::present")]
+    #[schemars(default)]
     pub grant: Option<GrantTerms>,
     /// Which review it asks for; only on a `review`.
-    #[serde(default, deserialize_with = "canonical::present")]
+    #[schemars(default)]
     pub review_type: Option<String>,
+    /// What a permit of the rule may run; only on an `allow` or `warn` of kind `tool`.
+    #[schemars(default)]
+    pub exec: Option<ExecTerms>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Match {
-    actor: Matcher,
-    capability: CapabilityMatch,
-    operation: Matcher,
-    #[serde(default, deserialize_with = "canonical::present")]
-    target: Option<Matcher>,
-    #[serde(default, deserialize_with = "canonical::present")]
-    url: Option<UrlMatch>,
-    #[serde(default, deserialize_with = "canonical::present")]
-    secret: Option<SecretMatch>,
+/// What a rule compares with a request.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Match {
+    pub(super) actor: Matcher,
+    pub(super) capability: CapabilityMatch,
+    pub(super) operation: Matcher,
+    #[schemars(default)]
+    pub(super) target: Option<Matcher>,
+    #[schemars(default)]
+    pub(super) url: Option<UrlMatch>,
+    #[schemars(default)]
+    pub(super) secret: Option<SecretMatch>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct CapabilityMatch {
-    kind: Kind,
-    selector: Matcher,
+/// Which capability a rule is about.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct CapabilityMatch {
+    pub(super) kind: Kind,
+    pub(super) selector: Matcher,
 }
 
 /// How long a permit of a rule lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "GrantDocument")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(with = "GrantDocument")]
 pub enum GrantTerms {
     /// Used once, while the tip is at most `sequence_span` events past the issuance.
@@ -110,14 +114,15 @@ pub enum GrantTerms {
     Commit,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct GrantDocument {
-    mode: GrantMode,
-    #[serde(default, deserialize_with = "canonical::present")]
-    sequence_span: Option<u64>,
-    #[serde(default, deserialize_with = "canonical::present")]
-    commit: Option<bool>,
+/// The grant as it is written.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct GrantDocument {
+    pub(super) mode: GrantMode,
+    #[schemars(default)]
+    pub(super) sequence_span: Option<u64>,
+    #[schemars(default)]
+    pub(super) commit: Option<bool>,
 }
 
 /// Whether a permit is used once or as often as wanted.
@@ -130,35 +135,16 @@ pub enum GrantMode {
     Bounded,
 }
 
-impl TryFrom<GrantDocument> for GrantTerms {
-    type Error = &'static str;
-
-    fn try_from(written: GrantDocument) -> Result<Self, Self::Error> {
-        let in_range = |span: u64| i64::try_from(span).is_ok_and(|span| span <= MAX_INTEGER);
-        match (written.mode, written.sequence_span, written.commit) {
-            (GrantMode::OneShot, Some(sequence_span), None) if in_range(sequence_span) => {
-                Ok(GrantTerms::OneShot { sequence_span })
-            }
-            (GrantMode::Bounded, Some(sequence_span @ 1..), None) if in_range(sequence_span) => {
-                Ok(GrantTerms::Bounded { sequence_span })
-            }
-            (GrantMode::Bounded, None, Some(true)) => Ok(GrantTerms::Commit),
-            _ => Err(
-                "expected `one_shot` with a `sequence_span` from 0, `bounded` with one from 1, or `bounded` with `commit: true`",
-            ),
-        }
-    }
-}
-
 /// A request as rules look at it: its target is read once, by the kind of its capability.
 #[derive(Debug)]
 pub struct Subject<'a> {
-    request: &'a Request,
-    target: Target<'a>,
+    pub(super) request: &'a Request,
+    pub(super) target: Target<'a>,
 }
 
+/// A target as it was read.
 #[derive(Debug)]
-enum Target<'a> {
+pub(super) enum Target<'a> {
     Plain,
     Url(NormalUrl),
     Secret(SecretTarget<'a>),
@@ -299,127 +285,5 @@ impl Rule {
         .fold((0, url), |(exacts, bytes), (exact, prefix)| {
             (exacts.saturating_add(exact), bytes.saturating_add(prefix))
         })
-    }
-
-    /// Refuses an id, an actor, a selector or an operation with characters that nobody sees.
-    pub(super) fn check_form(&self) -> Result<(), Fault> {
-        let own = &self.matches;
-        for (path, fault) in [
-            ("$.id", unseen_fault(&self.id)),
-            ("$.match.actor", own.actor.unseen_fault()),
-            (
-                "$.match.capability.selector",
-                own.capability.selector.unseen_fault(),
-            ),
-            ("$.match.operation", own.operation.unseen_fault()),
-        ] {
-            if let Some(what) = fault {
-                return Err(Fault::new(path, what));
-            }
-        }
-        match &own.url {
-            Some(url) => url
-                .check_form()
-                .map_err(|fault| fault.within_member("url").within_member("match")),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn check(&self) -> Result<(), Fault> {
-        if let Some(what) = text_fault(&self.id) {
-            return Err(Fault::new("$.id", what));
-        }
-        if self.id == "default" {
-            return Err(Fault::new("$.id", "`default` names the default effect"));
-        }
-        for (field, number) in [
-            ("priority", self.priority),
-            ("order_index", self.order_index),
-        ] {
-            if number > MAX_ORDER {
-                return Err(Fault::new(format!("$.{field}"), "is beyond 2^31−1"));
-            }
-        }
-        match (self.effect, &self.grant, &self.review_type) {
-            (Effect::Block, None, None)
-            | (Effect::Allow | Effect::Warn, Some(_), None)
-            | (Effect::Review, Some(_), Some(_)) => {}
-            (Effect::Block, Some(_), _) => {
-                return Err(Fault::new("$.grant", "a `block` grants nothing"));
-            }
-            (Effect::Allow | Effect::Warn | Effect::Review, None, _) => {
-                return Err(Fault::new("$.grant", "missing field"));
-            }
-            (Effect::Review, Some(_), None) => {
-                return Err(Fault::new("$.review_type", "missing field"));
-            }
-            (Effect::Allow | Effect::Warn | Effect::Block, _, Some(_)) => {
-                return Err(Fault::new("$.review_type", "stands only on a `review`"));
-            }
-        }
-        self.matches
-            .check(self.effect.permits())
-            .map_err(|fault| fault.within_member("match"))
-    }
-}
-
-impl Rule {
-    /// The patterns of this rule, each with its path below the rule.
-    pub(super) fn patterns(&mut self) -> Vec<(&'static str, &mut Pattern)> {
-        let own = &mut self.matches;
-        let key = own.secret.as_mut().map(|secret| &mut secret.key);
-        [
-            ("match.actor", Some(&mut own.actor)),
-            (
-                "match.capability.selector",
-                Some(&mut own.capability.selector),
-            ),
-            ("match.operation", Some(&mut own.operation)),
-            ("match.target", own.target.as_mut()),
-            ("match.secret.key", key),
-        ]
-        .into_iter()
-        .filter_map(|(place, matcher)| Some((place, matcher?.pattern()?)))
-        .collect()
-    }
-}
-
-impl Match {
-    fn check(&self, permits: bool) -> Result<(), Fault> {
-        for (field, matcher) in [("actor", &self.actor), ("operation", &self.operation)] {
-            matcher
-                .check()
-                .map_err(|fault| fault.within_member(field))?;
-        }
-        self.capability
-            .selector
-            .check()
-            .map_err(|fault| fault.within_member("selector").within_member("capability"))?;
-        match (self.capability.kind, &self.target, &self.url, &self.secret) {
-            (Kind::NetEgress, None, Some(url), None) => {
-                url.check().map_err(|fault| fault.within_member("url"))
-            }
-            (Kind::SecretUse, None, None, Some(secret)) => secret
-                .check(permits)
-                .map_err(|fault| fault.within_member("secret")),
-            (Kind::Tool, Some(target), None, None) => target
-                .check()
-                .map_err(|fault| fault.within_member("target")),
-            (Kind::NetEgress | Kind::SecretUse, Some(target), None, None) if !permits => target
-                .check()
-                .map_err(|fault| fault.within_member("target")),
-            (Kind::Tool, ..) => Err(Fault::new(
-                "$",
-                "a `tool` rule has `target`, and no `url` or `secret`",
-            )),
-            (Kind::NetEgress, ..) => Err(Fault::new(
-                "$",
-                "a `net_egress` rule has `url`; only a `review` or `block` rule may have `target` instead",
-            )),
-            (Kind::SecretUse, ..) => Err(Fault::new(
-                "$",
-                "a `secret_use` rule has `secret`; only a `review` or `block` rule may have `target` instead",
-            )),
-        }
     }
 }

@@ -1,4 +1,5 @@
 //! Policy that one can write, test and read.
 
+mod check;
 mod limits;
 mod paths;

@@ -70,11 +70,10 @@ fn an_agent_does_not_read_out_of_the_workspace_of_the_scaffold() {
     let (effect, rule, found) = decided(&sandbox, &secret);
     assert_eq!((effect.as_str(), rule.as_str()), ("block", "default"));
     assert_eq!(found["path_fault"], "a segment `..`");
-    assert!(
-        found["not_matched"].as_array().unwrap().contains(
-            &json!({"rule_id": "agents-read", "effect": "allow", "because": "path_fault"})
-        ),
-        "{found}"
+    let miss = &found["not_matched"][0];
+    assert_eq!(
+        (&miss["rule_id"], &miss["because"]),
+        (&json!("agents-read"), &json!("path_fault"))
     );
     let text = sandbox.ok(&["eval", "--request", "../request.json"]);
     assert!(text.contains("agents-read (path fault)"), "{text}");

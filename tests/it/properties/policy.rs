@@ -23,8 +23,16 @@ fn near(kind: &'static str) -> impl Strategy<Value = &'static str> {
 fn matchers() -> impl Strategy<Value = Value> {
     let word = || pick(&["a", "ab", "abc", "b", "ba", "a/%2e/b"]);
     let either = |(one, other)| json!({"regex": format!("^(?:{one}|{other})$")});
+    let several = |(one, other)| {
+        if one == other {
+            json!({"one_of": [one]})
+        } else {
+            json!({"one_of": [one, other]})
+        }
+    };
     prop_oneof![
         2 => word().prop_map(|word| json!({"exact": word})),
+        1 => (word(), word()).prop_map(several),
         2 => word().prop_map(|word| json!({"prefix": word})),
         1 => (word(), word()).prop_map(either),
         3 => Just(json!({"any": true})),
@@ -34,7 +42,7 @@ fn matchers() -> impl Strategy<Value = Value> {
 fn urls() -> impl Strategy<Value = Value> {
     let (plain, deep) = (["a.example", "b.a.example"], "*.a.example");
     (0_usize..4, pick(&["/", "/a", "/a/", "/a/b"]), 1_u32..3).prop_map(move |(host, path, depth)| {
-        let methods = ["a", "b"];
+        let methods = ["A", "B"];
         match plain.get(host) {
             Some(host) => json!({"host": host, "path_prefix": path, "methods": methods}),
             None => {
@@ -73,6 +81,10 @@ fn rules(kind: &'static str) -> impl Strategy<Value = Value> {
             "secret_use" if permits || special => ("secret", secret),
             _ => ("target", target),
         };
+        if permits && name != "target" {
+            // One that excludes every method or way is refused.
+            rule["match"]["operation"] = json!({"any": true});
+        }
         rule["match"][name] = value;
         if effect != "block" {
             rule["grant"] = json!({"mode": "one_shot", "sequence_span": 0});
@@ -145,6 +157,7 @@ fn targets(kind: &'static str) -> impl Strategy<Value = String> {
 fn requests(kind: &'static str) -> impl Strategy<Value = Value> {
     let operation = match kind {
         "secret_use" => pick(&["header", "bearer", "query_param"]),
+        "net_egress" => pick(&["A", "B", "a"]),
         _ => pick(&["a", "b", "ab"]),
     };
     let word = || pick(&["a", "ab", "abc", "b"]);

@@ -71,7 +71,7 @@ fn specificity(rule: &Value) -> (usize, usize) {
     ];
     let exact = parts
         .iter()
-        .filter(|part| part.get("exact").is_some())
+        .filter(|part| part.get("exact").or(part.get("one_of")).is_some())
         .count();
     let prefixes = parts.iter().filter_map(|part| part.get("prefix"));
     let mut bytes: usize = prefixes.map(|prefix| text(prefix).len()).sum();
@@ -86,6 +86,7 @@ fn matches(matcher: &Value, found: &str) -> bool {
     let (kind, wanted) = matcher.as_object().unwrap().iter().next().unwrap();
     match kind.as_str() {
         "exact" => text(wanted) == found,
+        "one_of" => wanted.as_array().unwrap().iter().any(|one| one == found),
         "prefix" => found.starts_with(text(wanted)),
         "regex" => {
             let either = text(wanted)
