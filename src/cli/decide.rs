@@ -139,7 +139,7 @@ pub(crate) fn prepare<'a>(
                 .map_err(|refusal| pending(&need, refusal))?;
             let action = match entry.as_deref() {
                 Some(Entry::Case(case)) => case
-                    .action(session, governed, request, need.asks)
+                    .action(session, governed, request, need.asks, rules)
                     .map_err(|refusal| pending(&need, refusal))?,
                 Some(Entry::Malformed(_)) | None => None,
             };

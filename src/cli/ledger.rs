@@ -20,6 +20,7 @@ use crate::engine::review::{
     Action, ActionFact, Artifact, Evidence, Expected, Found, Judgement, MAX_ARTIFACT, Manifest,
     ManifestFact, Origin, PRINCIPALS_PATH, Principals, Table, judge,
 };
+use crate::engine::rules::Rules;
 use crate::git::{self, CommitId, EntryKind, ObjectId, Snapshot};
 
 /// How many of each kind are remembered, so that a replay does not read the same bytes again and again.
@@ -170,11 +171,12 @@ impl Case {
         governed: &Governed<'_>,
         request: &Request,
         asks: &ReviewType,
+        rules: Rules,
     ) -> Result<ActionAt, Refusal> {
         match asks {
             ReviewType::Signers(_) => Ok(None),
             ReviewType::Attestations(_) => {
-                match hap::load_action(session, governed, request, self.lands) {
+                match hap::load_action(session, governed, request, self.lands, rules) {
                     Err(refusal) if refusal.class() == Class::Failed => Err(refusal),
                     action => Ok(Some(action)),
                 }

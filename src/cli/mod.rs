@@ -121,7 +121,11 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
         }
         Verb::VerifyChain(args) => verify_chain::run(None, args),
         Verb::Sync(args) => within(&|session| sync::run(session, args)),
-        Verb::Checkpoint(args) => checkpoint::run(&Session::open(global)?, args),
+        Verb::Checkpoint(args) => {
+            let session = Session::open(global)?;
+            session.resolves()?;
+            checkpoint::run(&session, args)
+        }
         Verb::Status(args) => within(&|session| status::status(session, args)),
         Verb::Show(args) => within(&|session| status::show(session, args)),
         Verb::Log(args) => within(&|session| status::log(session, args)),
@@ -138,6 +142,15 @@ fn dispatch(cli: &Cli) -> Result<Outcome, Refusal> {
     }
 }
 
+/// What runs before the governed ref is there: it makes the ref, names it, or is about what comes first.
+const BEFORE_GOVERNED: [&str; 5] = [
+    "guard.adopt",
+    "guard.install",
+    "hap.onboard",
+    "init",
+    "trust",
+];
+
 /// Runs a command in its repository; the result, also a "no", says which one that is and what it trusts.
 fn within(
     global: &Global,
@@ -145,7 +158,13 @@ fn within(
     run: impl FnOnce(&Session) -> Result<Outcome, Refusal>,
 ) -> Result<Outcome, Refusal> {
     let session = Session::open(global)?;
-    let mut outcome = run(&session).unwrap_or_else(|refusal| Outcome::refused(name, refusal));
+    let there = if BEFORE_GOVERNED.contains(&name) {
+        Ok(())
+    } else {
+        session.resolves()
+    };
+    let found = there.and_then(|()| run(&session));
+    let mut outcome = found.unwrap_or_else(|refusal| Outcome::refused(name, refusal));
     session.say(&mut outcome);
     // Also a refusal was decided by some state.
     if [issue::COMMAND, batch::COMMAND, "use"].contains(&name) {

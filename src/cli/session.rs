@@ -15,7 +15,7 @@ use super::outcome::Outcome;
 use super::remote::Remote;
 use super::reviewed;
 use super::stream::recall;
-use super::trust::{Governance, Role, Trust};
+use super::trust::{Governance, Role, Told, Trust};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
 use crate::engine::policy::Policy;
@@ -117,7 +117,14 @@ impl Session {
     /// Opens the repository that the arguments, `GIT_DIR` or the working directory name.
     pub(crate) fn open(global: &Global) -> Result<Self, Refusal> {
         let (start, git_dir) = place(global);
-        Self::of(Repository::open(&start, git_dir.as_deref())?, global)
+        Self::of(Repository::open(&start, git_dir.as_deref())?, global, None)
+    }
+
+    /// Opens it for `guard check`, which may be told which ref governs and what commit that must hold.
+    pub(crate) fn check(global: &Global, told: Told) -> Result<Self, Refusal> {
+        let (start, git_dir) = place(global);
+        let repository = Repository::open(&start, git_dir.as_deref())?;
+        Self::of(repository, global, Some(told))
     }
 
     /// Opens the repository while Git receives a push, with the objects of the quarantine that Git names; each ref is read
@@ -126,7 +133,7 @@ impl Session {
         let (start, git_dir) = place(global);
         let Some(quarantine) = env::var_os("GIT_QUARANTINE_PATH").map(PathBuf::from) else {
             let repository = Repository::open(&start, git_dir.as_deref())?;
-            return Self::of(repository.holding_refs(), global);
+            return Self::of(repository.holding_refs(), global, None);
         };
         let alternates = env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES").unwrap_or_default();
         let alternates: Vec<PathBuf> = env::split_paths(&alternates)
@@ -134,11 +141,11 @@ impl Session {
             .collect();
         let repository =
             Repository::open_quarantined(&start, git_dir.as_deref(), &quarantine, &alternates)?;
-        Self::of(repository.holding_refs(), global)
+        Self::of(repository.holding_refs(), global, None)
     }
 
-    fn of(repository: Repository, global: &Global) -> Result<Self, Refusal> {
-        let trust = Trust::read(&repository, global)?;
+    fn of(repository: Repository, global: &Global, told: Option<Told>) -> Result<Self, Refusal> {
+        let trust = Trust::read(&repository, global, told)?;
         let authority = Remote::configured(&repository)?;
         Ok(Self {
             repository,
@@ -186,17 +193,29 @@ impl Session {
         // Memory first: what is remembered by now is in the ref that is read after it.
         let newest = recall(&self.repository, self.whose(), Subject::Governed(name));
         let tip = self.repository.ref_target(name)?;
-        let tip = tip.ok_or_else(|| {
-            Refusal::new(
-                Code::CommitNotGoverned,
-                format!("the governed ref `{name}` does not exist"),
-            )
-        })?;
+        let tip = tip.ok_or_else(|| no_such_ref(name))?;
         if let Some(newest) = newest {
             self.check_forward(name, tip, newest)?;
         }
         self.judged.set(Some(tip));
         Ok(Some(tip))
+    }
+
+    /// Refuses to go on where the governed ref does not exist: nothing here can be said by a state that is not there.
+    ///
+    /// A ref that follows the authority's may not be fetched yet; whoever asks the authority brings it.
+    ///
+    /// # Errors
+    /// `COMMIT_NOT_GOVERNED`.
+    pub(crate) fn resolves(&self) -> Result<(), Refusal> {
+        let Some(name) = self.governed_ref() else {
+            return Ok(());
+        };
+        let is_brought = self.authority.is_some() && name.starts_with("refs/remotes/");
+        if is_brought || self.repository.ref_target(name)?.is_some() {
+            return Ok(());
+        }
+        Err(no_such_ref(name))
     }
 
     /// The governed ref's first-parent history, for many questions about it; nothing where no ref is governed.
@@ -381,6 +400,16 @@ fn place(global: &Global) -> (PathBuf, Option<PathBuf>) {
             env::var_os("GIT_DIR").map(PathBuf::from),
         ),
     }
+}
+
+fn no_such_ref(name: &str) -> Refusal {
+    Refusal::new(
+        Code::CommitNotGoverned,
+        format!("the governed ref `{name}` does not exist"),
+    )
+    .next(format!(
+        "git fetch, or git push {name} to where it is missing; `git for-each-ref` lists what there is"
+    ))
 }
 
 /// Says that a commit is not on the governed ref's first-parent chain.

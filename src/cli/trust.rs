@@ -1,11 +1,15 @@
 //! The trust root: the ref that governs, the commit that it is pinned to, and who judges what came after.
 
+mod asked;
 pub(crate) mod command;
 mod granted;
 mod host;
 mod keys;
 
+pub(crate) use asked::Told;
 pub(crate) use granted::Granted;
+
+use asked::Asked;
 
 use super::args::Global;
 use super::fault;
@@ -68,29 +72,33 @@ pub(crate) struct Trust {
     pub(crate) role: Role,
     /// Whether the machine's administrator named it, so that the user who runs agents cannot change it.
     by_host: bool,
+    /// Whether the command line names ref and commit, which nothing here configures.
+    by_command_line: bool,
     /// Whether the caller accepts that nothing is governed.
     ungoverned: bool,
 }
 
 impl Trust {
-    /// Reads what the machine, the repository's configuration and the arguments say.
+    /// Reads what the machine, the repository's configuration and the arguments say, and what `guard check` is told.
     ///
     /// # Errors
     /// `INVALID_INPUT` for a value that says nothing, and for a key that stands where it does not count or that nothing
-    /// reads; `COMMIT_NOT_GOVERNED` where the machine says otherwise.
-    pub(crate) fn read(repository: &Repository, global: &Global) -> Result<Self, Refusal> {
+    /// reads; `COMMIT_NOT_GOVERNED` where the machine or the arguments say otherwise.
+    pub(crate) fn read(
+        repository: &Repository,
+        global: &Global,
+        told: Option<Told>,
+    ) -> Result<Self, Refusal> {
         keys::check(repository)?;
         let host = host::read(repository)?;
-        let configured = repository.config_string(GOVERNED_REF)?.map(full_ref);
+        let mut governed_ref = repository.config_string(GOVERNED_REF)?.map(full_ref);
         let pin = repository.config_string(TRUSTED_COMMIT)?;
         let pin = pin.map(|text| text.parse().map_err(|_| no_commit(&text)));
         let mut pin: Option<CommitId> = pin.transpose()?;
         let mut role = repository.config_string(ROLE)?;
-        let mut governed_ref = global.governed_ref.clone().map(full_ref);
         if let Some(host) = &host {
             host.check(&[
-                ("`--governed-ref`", governed_ref.clone()),
-                (GOVERNED_REF, configured.clone()),
+                (GOVERNED_REF, governed_ref.clone()),
                 (TRUSTED_COMMIT, pin.map(|pin| pin.to_string())),
                 (ROLE, role.clone()),
             ])?;
@@ -98,7 +106,17 @@ impl Trust {
             pin = Some(host.commit);
             role = host.role.clone().or(role);
         }
-        let governed_ref = governed_ref.or(configured);
+        // What the machine says, nobody can be told otherwise.
+        let told = told.filter(|_| host.is_none());
+        let asked = global.governed_ref.as_deref();
+        let asked = asked.map(|name| asked::read(repository, name, governed_ref.as_deref(), told));
+        let by_command_line = match asked.transpose()? {
+            Some(Asked::Told(name, commit)) => {
+                (governed_ref, pin) = (Some(name), Some(commit));
+                true
+            }
+            Some(Asked::Configured) | None => false,
+        };
         let role = match role {
             None => Role::Both,
             Some(word) => Role::of(&word).ok_or_else(|| {
@@ -125,6 +143,7 @@ impl Trust {
             governance,
             role,
             by_host: host.is_some(),
+            by_command_line,
             ungoverned: global.ungoverned,
         })
     }
@@ -172,6 +191,12 @@ impl Trust {
         };
         outcome.set("governance", word);
         outcome.set("trust_root", if self.by_host { "host" } else { "user" });
+        if self.by_command_line {
+            // What only the authority's own repository or a trusted clone knows was not looked at.
+            outcome.set("trust", "command line");
+            outcome.set("landing", "unchecked");
+            outcome.set("claims", "unchecked");
+        }
         if !self.by_host && SAYS_WHO.contains(&outcome.command) {
             outcome.remarks.push(format!(
                 "the user who runs agents here can change the trust root: no {} names it",

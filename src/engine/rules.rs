@@ -11,7 +11,8 @@ use super::code::Refusal;
 pub enum Rules {
     /// Every rule: `issue`, `use`, `exec`, and the boundary.
     New,
-    /// Every rule but those of form: only a replay of what is recorded.
+    /// Every rule but those of form, and attestations count by the providers of their base alone: only a replay of what
+    /// is recorded.
     Recorded,
 }
 

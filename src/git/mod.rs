@@ -47,7 +47,7 @@ pub use id::{CommitId, InvalidId, ObjectId};
 pub use index::{STRIDE, is_named};
 pub use memory::{Recalled, Subject};
 pub use pending::{LostPush, PendingPush};
-pub use repository::Repository;
+pub use repository::{Repository, is_ref_name};
 pub use settings::{Origin, Setting};
 pub use storing::Storing;
 pub use stream::{

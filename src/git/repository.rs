@@ -426,7 +426,7 @@ impl Repository {
     /// # Errors
     /// [`Error::Git`] where the name is not one that Git takes or is not below `refs/`.
     pub fn stream(&self, ref_name: &str) -> Result<StreamRef<'_>> {
-        if !ref_name.starts_with("refs/") || !Reference::is_valid_name(ref_name) {
+        if !is_ref_name(ref_name) {
             return Err(Error::Git(format!("`{ref_name}` is not the name of a ref")));
         }
         StreamRef::new(self, ref_name)
@@ -466,6 +466,12 @@ impl Repository {
             .next()
             .map(|(name, _)| name))
     }
+}
+
+/// Tells whether Git accepts a name as the full name of a ref.
+#[must_use]
+pub fn is_ref_name(name: &str) -> bool {
+    name.starts_with("refs/") && Reference::is_valid_name(name)
 }
 
 fn absent_as_none<T>(

@@ -171,10 +171,13 @@ fn decisions_under_commits_that_are_not_governed_are_told() {
     assert_eq!(found["reason"], "COMMIT_NOT_GOVERNED");
     assert_eq!(found["divergences"][0]["sequence"], 8);
     assert_eq!(sandbox.json(&["replay", "--to", "7"])["reason"], "OK");
+    // The command line names no other trust root; the repository's configuration does.
     assert_eq!(
         sandbox.json(&["--governed-ref", "side", "replay"])["reason"],
-        "OK"
+        "COMMIT_NOT_GOVERNED"
     );
+    sandbox.git(&["config", "permit.governedRef", "side"]);
+    assert_eq!(sandbox.json(&["replay"])["reason"], "OK");
 }
 
 #[test]

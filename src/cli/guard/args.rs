@@ -97,9 +97,12 @@ pub(crate) struct CheckArgs {
     pub(crate) range: RangeArgs,
     #[command(flatten)]
     pub(crate) mode: ModeArg,
-    /// A commit that the governed ref must hold, where the command line names both
+    /// A commit that the governed ref must hold; needed where `--governed-ref` names one that is not configured
     #[arg(long, value_name = "OID")]
     pub(crate) trusted_commit: Option<CommitId>,
+    /// The name that the governed ref has where the push lands; by default `refs/heads/B` for `refs/remotes/<remote>/B`
+    #[arg(long, value_name = "REF")]
+    pub(crate) as_ref: Option<String>,
 }
 
 impl GuardVerb {

@@ -5,6 +5,7 @@
 
 mod adopt;
 pub(crate) mod args;
+mod check;
 mod claims;
 mod content;
 mod coverage;
@@ -38,7 +39,7 @@ use std::env;
 use std::io::{self, Read};
 use std::path::Path;
 
-use args::{CheckArgs, ClaimsVerb, GuardVerb, ModeArg, ReceiveArgs};
+use args::{ClaimsVerb, GuardVerb, ModeArg, ReceiveArgs};
 use push::{Judged, Push, Update};
 use record::Moves;
 use verdict::Verdicts;
@@ -48,6 +49,7 @@ use super::fault;
 use super::outcome::Outcome;
 use super::render::{BAD, DIM, GOOD, WARN, note, paint, safe};
 use super::session::Session;
+use super::trust::Told;
 use super::within;
 use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::enforce::{Decision, Finding, Intent, Mode};
@@ -65,9 +67,9 @@ pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal>
         GuardVerb::Check(args) => match mode(&args.mode)? {
             Mode::Off => Ok(off("guard.check")),
             mode @ (Mode::Shadow | Mode::Enforce) => {
-                let mut session = Session::open(global)?;
-                session.trust.pin = args.trusted_commit.or(session.trust.pin);
-                let mut outcome = check(&session, args, mode);
+                let trusted = args.trusted_commit;
+                let session = Session::check(global, Told { trusted })?;
+                let mut outcome = check::run(&session, args, mode)?;
                 session.say(&mut outcome);
                 Ok(outcome)
             }
@@ -81,18 +83,6 @@ pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal>
         GuardVerb::Install => within(&install::run),
         GuardVerb::Status(args) => within(&|session| status::run(session, args)),
         GuardVerb::Report => within(&report::run),
-    }
-}
-
-fn check(session: &Session, args: &CheckArgs, mode: Mode) -> Outcome {
-    const COMMAND: &str = "guard.check";
-    let push = session.decide().and_then(|()| {
-        let updates = push::of_range(session, &args.range)?;
-        Push::new(session, updates, Moves::Nothing)
-    });
-    match push {
-        Ok(push) => judge(COMMAND, &push, mode, Moves::Nothing),
-        Err(refusal) => unjudged(COMMAND, session, &[], mode, refusal),
     }
 }
 
@@ -136,7 +126,7 @@ fn receive(global: &Global, args: &ReceiveArgs) -> Result<Outcome, Refusal> {
 fn judge_updates(session: &Session, mode: Mode) -> Outcome {
     let updates = read_updates().and_then(|input| Update::parse(&input, &namespace()));
     let named = updates.clone().unwrap_or_default();
-    match updates.and_then(|updates| Push::new(session, updates, Moves::Refs)) {
+    match updates.and_then(|updates| Push::received(session, updates)) {
         Ok(push) => judge(RECEIVE, &push, mode, Moves::Refs),
         Err(refusal) => unjudged(RECEIVE, session, &named, mode, refusal),
     }

@@ -3,8 +3,7 @@
 use serde_json::json;
 
 use super::args::RangeArgs;
-use super::push::{Push, of_range};
-use super::record::Moves;
+use super::push::{Push, landing_name};
 use super::{coverage, governed};
 use crate::cli::outcome::Outcome;
 use crate::cli::render::safe;
@@ -15,9 +14,11 @@ use crate::engine::enforce::{Class, GOVERNANCE_SELECTORS};
 use crate::engine::review::Artifact;
 
 pub(super) fn run(session: &Session, args: &RangeArgs) -> Result<Outcome, Refusal> {
-    let updates = of_range(session, args)?;
+    let name = landing_name(session)?;
+    session.governed_tip()?;
+    let base = session.repository.resolve(&args.base)?;
     let head = session.repository.resolve(&args.head)?;
-    let push = Push::new(session, updates, Moves::Nothing)?;
+    let push = Push::of_range(session, name, base, head)?;
     let steps = governed::steps(&push, head)?;
     let judge = coverage::Judge::new(&push, &steps);
     let (mut requests, mut text) = (Vec::new(), String::new());

@@ -10,9 +10,7 @@ use std::env;
 
 use serde::{Deserialize, Serialize};
 
-use super::args::RangeArgs;
 use super::pusher::Pusher;
-use super::record::Moves;
 use super::{content, governed, streams};
 use crate::cli::fault;
 use crate::cli::session::{Governed, MAX_GOVERNED, Session};
@@ -45,7 +43,7 @@ pub(super) struct Update {
 /// A push before the state that judges it.
 pub(super) struct Push<'s> {
     pub(super) session: &'s Session,
-    /// The governed ref's full name.
+    /// The governed ref's full name where the push lands, which is not always that of the ref whose tip is the base.
     pub(super) governed: String,
     /// The governed ref's tip before the push.
     pub(super) base: Option<CommitId>,
@@ -153,18 +151,6 @@ impl Update {
     }
 }
 
-/// The push that would move the governed ref over a range.
-pub(super) fn of_range(session: &Session, range: &RangeArgs) -> Result<Vec<Update>, Refusal> {
-    let name = governed_name(session)?;
-    let base = session.repository.resolve(&range.base)?;
-    let head = session.repository.resolve(&range.head)?;
-    Ok(vec![Update {
-        name,
-        old: Some(base.into()),
-        new: Some(head.into()),
-    }])
-}
-
 /// The governed ref, without which nothing can be judged: `--ungoverned` names no state that could judge a push.
 pub(super) fn governed_name(session: &Session) -> Result<String, Refusal> {
     session.trust.named()?;
@@ -177,24 +163,52 @@ pub(super) fn governed_name(session: &Session) -> Result<String, Refusal> {
     })
 }
 
+/// The name that the governed ref has where a push lands: `refs/remotes/<remote>/B` stands for `refs/heads/B`.
+pub(super) fn landing_name(session: &Session) -> Result<String, Refusal> {
+    let name = governed_name(session)?;
+    let Some(tracking) = name.strip_prefix("refs/remotes/") else {
+        return Ok(name);
+    };
+    let of_remote = |remote: &str| tracking.strip_prefix(remote)?.strip_prefix('/');
+    let remotes = session.repository.remotes()?;
+    // A remote's name may hold slashes; where none is known it holds none.
+    let known = remotes.iter().filter_map(|remote| of_remote(remote));
+    let branch = known.min_by_key(|branch| branch.len());
+    let branch = branch.or_else(|| Some(tracking.split_once('/')?.1));
+    Ok(branch.map_or_else(|| name.clone(), |branch| format!("refs/heads/{branch}")))
+}
+
 impl<'s> Push<'s> {
-    pub(super) fn new(
-        session: &'s Session,
-        updates: Vec<Update>,
-        moves: Moves,
-    ) -> Result<Self, Refusal> {
+    /// What Git is about to receive.
+    pub(super) fn received(session: &'s Session, updates: Vec<Update>) -> Result<Self, Refusal> {
         let governed = governed_name(session)?;
-        let (base, lie) = match moves {
-            Moves::Refs => (
-                session.repository.ref_target(&governed)?,
-                moved(session, &updates)?,
-            ),
-            Moves::Nothing => {
-                let of_governed = updates.iter().find(|update| update.name == governed);
-                let old = of_governed.and_then(|update| update.old);
-                (old.map(|id| CommitId::new(*id.as_bytes())), None)
-            }
+        let base = session.repository.ref_target(&governed)?;
+        let lie = moved(session, &updates)?;
+        Self::new(session, governed, base, updates, lie)
+    }
+
+    /// The push that would move the governed ref, by its name where it lands, over a range.
+    pub(super) fn of_range(
+        session: &'s Session,
+        governed: String,
+        base: CommitId,
+        head: CommitId,
+    ) -> Result<Self, Refusal> {
+        let update = Update {
+            name: governed.clone(),
+            old: Some(base.into()),
+            new: Some(head.into()),
         };
+        Self::new(session, governed, Some(base), vec![update], None)
+    }
+
+    fn new(
+        session: &'s Session,
+        governed: String,
+        base: Option<CommitId>,
+        updates: Vec<Update>,
+        moved: Option<Refusal>,
+    ) -> Result<Self, Refusal> {
         let by_name = updates
             .into_iter()
             .map(|update| (update.name.clone(), update));
@@ -206,7 +220,7 @@ impl<'s> Push<'s> {
             governed,
             pusher: Pusher::of_environment(),
             updates: by_name.collect(),
-            moved: lie,
+            moved,
             new_commits: OnceCell::new(),
             bounds: RefCell::default(),
             spent: RefCell::default(),
@@ -221,7 +235,7 @@ impl<'s> Push<'s> {
             enforcement: Ok(None),
             base: Some(base),
             session,
-            governed: governed_name(session)?,
+            governed: landing_name(session)?,
             pusher: Pusher::default(),
             updates: BTreeMap::new(),
             moved: None,

@@ -116,12 +116,17 @@ impl<'s> Commits<'s> {
         let Some(tip) = tip.filter(|tip| *tip != self.base) else {
             return Ok(None);
         };
+        self.trusting(tip).map(Some)
+    }
+
+    /// The same action, with all that confers trust read from another commit.
+    pub(super) fn trusting(&self, commit: CommitId) -> Result<Self, Refusal> {
         let at_base = Self::at(self.session, self.base, self.head)?;
-        Ok(Some(Self {
-            trusted_at: tip,
-            trust: self.session.repository.snapshot(tip)?,
+        Ok(Self {
+            trusted_at: commit,
+            trust: self.session.repository.snapshot(commit)?,
             ..at_base
-        }))
+        })
     }
 
     /// Says of a refusal that it is the governed tip's, which the base does not outlive.

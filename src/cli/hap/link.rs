@@ -2,6 +2,8 @@
 //!
 //! Head and base are those of the request. The base lies on the first-parent chain of the commit that governs the
 //! decision, and so on the governed ref's: nobody brings the keys along by which their own attestations are believed.
+//! A provider counts only where the governing commit trusts it as well; what is recorded was decided by the base alone, and is
+//! decided again as it was.
 //! The head lies behind the commit that brings the artifact in, by parents of any kind, so that what was attested to is
 //! what was merged. Neither depends on a clock, on a ref or on when somebody looks.
 
@@ -16,6 +18,7 @@ use crate::engine::permit::Permit;
 use crate::engine::policy::{AttestedTerms, ReviewType};
 use crate::engine::request::Request;
 use crate::engine::review::{Action, NamedAction};
+use crate::engine::rules::Rules;
 use crate::git::CommitId;
 
 /// Loads the action that a request names, for an artifact that a commit brings in.
@@ -28,6 +31,7 @@ pub(crate) fn load_action(
     governed: &Governed<'_>,
     request: &Request,
     lands: CommitId,
+    rules: Rules,
 ) -> Result<Action, Refusal> {
     let named = NamedAction::of(request)?;
     let (base, head) = (commit_id(named.base), commit_id(named.head));
@@ -44,10 +48,16 @@ pub(crate) fn load_action(
     let commits = Commits::at(session, base, head)?;
     let repo = commits.repo(Some(&named.repo))?;
     let case = commits.case(&repo)?;
+    let mut trusted = commits.trusted(&[])?;
+    if rules == Rules::New && governed.commit != base {
+        let now = commits.trusting(governed.commit)?;
+        let still = now.trusted(&[]).map_err(|refusal| now.of_tip(refusal))?;
+        trusted = trusted.and_by(&still);
+    }
     Ok(Action {
         frame: case.frame(&named.env)?,
         context_hash: case.context.hash(),
-        trusted: commits.trusted(&[])?,
+        trusted,
         landed_after_head: repository.merge_base(head, lands)? == Some(head),
         profile: case.profile,
     })
@@ -87,7 +97,7 @@ pub(crate) fn ttl_in_force(
         Entry::Case(case) => case,
     };
     let blobs = case.artifact.document().attestations.as_deref();
-    let Some(action) = case.action(session, governed, request, need.asks)? else {
+    let Some(action) = case.action(session, governed, request, need.asks, Rules::New)? else {
         return Err(need.missing());
     };
     let (action, blobs, now) = (action?, blobs.unwrap_or_default(), now()?);

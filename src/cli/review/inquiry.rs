@@ -115,7 +115,9 @@ pub(crate) fn judge_at(
         rules: place.rules,
     };
     let action = match (need, &request) {
-        (Some(need), Some(request)) => case.action(session, governed, request, need.asks)?,
+        (Some(need), Some(request)) => {
+            case.action(session, governed, request, need.asks, Rules::New)?
+        }
         (_, _) => None,
     };
     Ok(case.judge(&expected, &facts, &action))

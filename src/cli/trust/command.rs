@@ -222,8 +222,7 @@ fn allow(session: &Session, args: &TrustArgs, changes: &[Change]) -> Result<(), 
         let reference = said(GOVERNED_REF);
         if let Some(host) = host {
             host.check(&[
-                ("REF", reference.clone()),
-                (GOVERNED_REF, reference),
+                ("REF", reference),
                 (TRUSTED_COMMIT, said(TRUSTED_COMMIT)),
                 (ROLE, said(ROLE)),
             ])?;

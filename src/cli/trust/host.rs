@@ -60,10 +60,10 @@ impl Host {
     ///
     /// # Errors
     /// `COMMIT_NOT_GOVERNED`.
-    pub(super) fn check(&self, elsewhere: &[(&str, Option<String>); 4]) -> Result<(), Refusal> {
+    pub(super) fn check(&self, elsewhere: &[(&str, Option<String>); 3]) -> Result<(), Refusal> {
         let commit = self.commit.to_string();
         let role = self.role.as_deref();
-        let own = [&*self.governed_ref, &*self.governed_ref, &*commit];
+        let own = [&*self.governed_ref, &*commit];
         let own = own.map(Some).into_iter().chain([role]);
         for ((key, said), own) in elsewhere.iter().zip(own) {
             let (Some(said), Some(own)) = (said, own) else {

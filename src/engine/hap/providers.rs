@@ -108,6 +108,19 @@ impl TrustedProviders {
         self
     }
 
+    /// Trusts only what another list trusts too, for as long as both do: who was removed since confers nothing.
+    #[must_use]
+    pub fn and_by(self, other: &Self) -> Self {
+        let both = self.0.into_iter().filter_map(|mut provider| {
+            let again = other.0.iter().find(|again| again.key == provider.key)?;
+            provider.from = provider.from.max(again.from);
+            let ends = [provider.until, again.until].into_iter().flatten();
+            provider.until = ends.min();
+            Some(provider)
+        });
+        Self(both.collect())
+    }
+
     /// Reads the providers from what their path holds in the base commit.
     ///
     /// # Errors
@@ -233,6 +246,30 @@ mod tests {
             (at(99), at(100), at(199), at(200)),
             (false, true, true, false)
         );
+    }
+
+    #[test]
+    fn two_lists_trust_what_both_trust_while_both_do() {
+        let with = |from: Value, until: Value| {
+            let mut file = file();
+            file["providers"][0]["trusted_from"] = from;
+            file["providers"][0]["trusted_until"] = until;
+            parse(&file).unwrap()
+        };
+        let key = KEY.parse().unwrap();
+        let early = with(json!(null), json!(150));
+        for both in [
+            parse(&file()).unwrap().and_by(&early),
+            early.and_by(&parse(&file()).unwrap()),
+        ] {
+            let at = |time| both.trusts(key, time);
+            assert_eq!(
+                (at(99), at(100), at(149), at(150)),
+                (false, true, true, false)
+            );
+        }
+        let nobody = TrustedProviders::default();
+        assert!(!parse(&file()).unwrap().and_by(&nobody).trusts(key, 120));
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn only_commits_of_the_governed_ref_decide() {
     );
     assert_eq!(
         sandbox.reason(&[&EVAL[..], &["--governed-ref", "refs/heads/side"]].concat()),
-        "OK"
+        "COMMIT_NOT_GOVERNED"
     );
     // A merge brings the side branch's commits in, but not on the first-parent chain.
     sandbox.git(&["switch", "--quiet", "main"]);

@@ -1,10 +1,12 @@
 //! The receive boundary: real pushes from clones into a bare repository with the hook.
 
 mod attacks;
+mod check;
 mod claims;
 mod classes;
 mod days;
 mod emergency;
+mod forge;
 mod landed;
 mod modes;
 mod offline;

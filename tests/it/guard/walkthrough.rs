@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::world::{Run, World, policy};
+use super::world::{Run, World};
 use crate::console;
 use crate::sandbox::Sandbox;
 
 /// `PATH` with the built program first.
-fn path() -> String {
+pub(super) fn path() -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_permit")).parent().unwrap();
     format!("{}:{}", program.display(), std::env::var("PATH").unwrap())
 }
@@ -47,43 +47,6 @@ fn the_hook_of_the_readme_denies_and_lets_through() {
         run.exit != 0 && run.stderr.contains("[GOVERNED_REF_DELETED]"),
         "{run:?}"
     );
-}
-
-#[test]
-fn the_workflow_of_the_readme_judges_the_merge() {
-    let page = console::section("## Enforcement");
-    let (_, command) = page.split_once("- run: permit guard check").unwrap();
-    let command = format!("permit guard check{}", command.lines().next().unwrap());
-    let world = World::adopted();
-    world.git("a", &["checkout", "-q", "-b", "proposal"]);
-    world.write("a", "README", "two");
-    world.commit("a", "Content");
-    let check = |exit: i32, reason: &str| {
-        world.git("a", &["checkout", "-q", "--detach", "origin/main"]);
-        world.git("a", &["merge", "-q", "--no-ff", "-m", "Merge", "proposal"]);
-        let mut shell = world.command("sh", "a");
-        shell
-            .args(["-c", &command])
-            .env("PATH", path())
-            .env("ENFORCEMENT_MODE", "enforce");
-        shell.env("BASE", world.git("a", &["rev-parse", "origin/main"]));
-        shell
-            .env("HEAD", world.git("a", &["rev-parse", "HEAD"]))
-            .env("GITHUB_BASE_REF", "main")
-            .env("TRUSTED", world.git("a", &["rev-parse", "origin/main"]));
-        let run = Run::of(&shell.output().unwrap());
-        assert_eq!(run.exit, exit, "{run:?}");
-        assert!(run.stderr.contains(reason), "{run:?}");
-        world.git("a", &["checkout", "-q", "proposal"]);
-    };
-    check(0, "");
-    world.write(
-        "a",
-        "governance/policy/acme.policy.json",
-        policy("2").to_string(),
-    );
-    world.commit("a", "Policy");
-    check(3, "[GOVERNANCE_UNREVIEWED]");
 }
 
 #[test]

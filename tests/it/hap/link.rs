@@ -246,6 +246,37 @@ fn two_owners_attest_to_one_commit_and_its_deployment_is_permitted() {
 }
 
 #[test]
+fn a_provider_that_was_removed_since_the_base_confers_nothing_new() {
+    const PROVIDERS: &str = "governance/hap/service-providers.json";
+    let world = World::new();
+    world.merge();
+    world.land(&["alice", "mara"]);
+    let file = world.sandbox.work().join(PROVIDERS);
+    let trusting = fs::read_to_string(&file).unwrap();
+    let mut other: Value = serde_json::from_str(&trusting).unwrap();
+    // Another provider's key in its place: the base still trusts the one that attested.
+    let key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+    other["providers"][0]["public_key"] = json!(key);
+    other["providers"][0]["did"] = json!("did:web:other.example");
+    world.sandbox.write(PROVIDERS, &other.to_string());
+    world.sandbox.commit("the provider is removed");
+    assert_eq!(world.reason(), because("INVALID_SIGNATURE", 5));
+    fs::remove_file(&file).unwrap();
+    world.sandbox.commit("every provider is removed");
+    assert_eq!(world.reason(), because("AUTHORIZATION_SOURCE_MISSING", 7));
+    // Honest: trusted at the base and at the tip, and what is recorded stays derived when trust ends later.
+    world.sandbox.write(PROVIDERS, &trusting);
+    world.sandbox.commit("trusted again");
+    world.permit();
+    world.sandbox.write(PROVIDERS, &other.to_string());
+    world.sandbox.commit("removed after the permit");
+    let replay = world.sandbox.json(&["replay"]);
+    assert_eq!(replay.reason(), because("OK", 0), "{replay:?}");
+    let using = world.with_permit("use", &[]);
+    assert_eq!(using.reason(), because("INVALID_SIGNATURE", 5), "{using:?}");
+}
+
+#[test]
 fn lifetimes_count_where_something_runs_and_nowhere_else() {
     let world = World::new();
     world.merge();
