@@ -94,6 +94,24 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
 }
 
+/// SHA-256 of a list that is too long to hold: each item with a zero byte behind it.
+#[derive(Debug, Clone, Default)]
+pub struct ListHash(Sha256);
+
+impl ListHash {
+    /// Adds an item, which holds no zero byte itself.
+    pub fn add(&mut self, item: &[u8]) {
+        self.0.update(item);
+        self.0.update([0]);
+    }
+
+    /// The hash of all items so far.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// Text that is not exactly as many lower-case hexadecimal digits as the id has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not {0} lower-case hexadecimal digits")]

@@ -2,9 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::super::digest::Digest;
+use super::super::digest::ListHash;
 
 /// Paths that were computed, in the order of their bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,12 +54,11 @@ impl Paths {
     pub fn of<'p>(paths: impl IntoIterator<Item = &'p [u8]>) -> Self {
         const SHOWN: usize = 100;
         const BYTES: usize = 16 << 10;
-        let (mut count, mut hash) = (0_u64, Sha256::new());
+        let (mut count, mut hash) = (0_u64, ListHash::default());
         let (mut first, mut left) = (Vec::new(), Some(BYTES));
         for path in paths {
             count = count.saturating_add(1);
-            hash.update(path);
-            hash.update([0]);
+            hash.add(path);
             left = left.and_then(|left| left.checked_sub(path.len()));
             if first.len() < SHOWN && left.is_some() {
                 first.push(shown(path));
@@ -68,7 +66,7 @@ impl Paths {
         }
         Self {
             count,
-            digest: Digest::new(hash.finalize().into()).to_string(),
+            digest: hash.finish().to_string(),
             first,
         }
     }
