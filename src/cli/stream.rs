@@ -22,6 +22,7 @@ use crate::git::{CommitId, EventBytes, EventFault, Repository, StreamRef, Subjec
 pub(crate) use append::{Appended, Sink, TRIES};
 pub(crate) use authority::{Published, Standing};
 pub(crate) use memory::recall;
+pub(crate) use portions::push_limit;
 
 /// The refs under which streams stand.
 pub(crate) const STREAMS: &str = "refs/permit/streams/";

@@ -16,6 +16,7 @@ use crate::cli::fault;
 use crate::cli::session::{Governed, MAX_GOVERNED, Session};
 use crate::cli::spending;
 use crate::cli::stream::Stream;
+use crate::cli::stream::push_limit;
 use crate::engine::chain::Event;
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::Digest;
@@ -25,12 +26,6 @@ use crate::git::{self, Bounds, CommitId, Differences, ObjectId};
 
 /// The longest name of a ref, in bytes: no file system takes more.
 const MAX_NAME: usize = 4096;
-
-/// Where the server's configuration says how many events one push may append.
-const MAX_EVENTS: &str = "permit.maxEventsPerPush";
-
-/// How many bytes of events one push may append.
-const MAX_EVENT_BYTES: usize = 64 << 20;
 
 /// One ref that is pushed; nothing stands for forty zeros.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +51,7 @@ pub(super) struct Push<'s> {
     moved: Option<Refusal>,
     new_commits: OnceCell<Result<BTreeSet<CommitId>, Refusal>>,
     /// How many events, and bytes of them, the push may still append.
-    room: Cell<(u64, usize)>,
+    room: Cell<(u64, u64)>,
     /// How much the push may still have compared.
     bounds: RefCell<Bounds>,
     /// The attestations that its permits rest on, by canonical payload, each with the stream.
@@ -224,7 +219,7 @@ impl<'s> Push<'s> {
             new_commits: OnceCell::new(),
             bounds: RefCell::default(),
             spent: RefCell::default(),
-            room: Cell::new((max_events(session)?, MAX_EVENT_BYTES)),
+            room: Cell::new((push_limit::events(&session.repository)?, push_limit::BYTES)),
         })
     }
 
@@ -282,10 +277,13 @@ impl<'s> Push<'s> {
     /// `PUSH_TOO_LARGE` where there is one too many.
     pub(super) fn count_event(&self, length: usize) -> Result<(), Refusal> {
         let (events, bytes) = self.room.get();
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
         let left = events.checked_sub(1).zip(bytes.checked_sub(length));
         let left = left.ok_or_else(|| {
             let what = format!(
-                "the push appends more events than `{MAX_EVENTS}` allows, or more than {MAX_EVENT_BYTES} bytes of them"
+                "the push appends more events than `{}` allows, or more than {} bytes of them",
+                push_limit::KEY,
+                push_limit::BYTES
             );
             Refusal::new(Code::PushTooLarge, what)
         })?;
@@ -488,18 +486,6 @@ pub(super) fn unjudged(update: &Update) -> Intent {
         [&before, &after],
         None,
     )
-}
-
-/// How many events one push may append.
-fn max_events(session: &Session) -> Result<u64, Refusal> {
-    const DEFAULT: u64 = 100_000;
-    let Some(text) = session.repository.config_string(MAX_EVENTS)? else {
-        return Ok(DEFAULT);
-    };
-    text.parse().map_err(|_| {
-        fault::input(format!("`{MAX_EVENTS}` is `{text}`, which is no number"))
-            .next(format!("git config {MAX_EVENTS} {DEFAULT}"))
-    })
 }
 
 /// Finds a line whose old value is not the ref's.

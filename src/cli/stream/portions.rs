@@ -2,23 +2,40 @@
 
 use std::ops::ControlFlow;
 
-use super::super::fault;
 use super::Stream;
 use crate::engine::chain::{Order, Verifier};
 use crate::engine::code::Refusal;
 use crate::git::CommitId;
 
-/// The key that says how many events one push may append.
-const KEY: &str = "permit.maxEventsPerPush";
+/// How much one push may append: the boundary counts by it, and `sync` divides by it.
+pub(crate) mod push_limit {
+    use super::super::super::fault;
+    use crate::engine::code::Refusal;
+    use crate::git::Repository;
 
-/// How many events that is where nobody says.
-const MOST_EVENTS: u64 = 100_000;
+    /// The key that says how many events.
+    pub(crate) const KEY: &str = "permit.maxEventsPerPush";
 
-/// The most bytes of the events of one push.
-const MOST_BYTES: u64 = 64 << 20;
+    /// How many that is where nobody says.
+    const EVENTS: u64 = 100_000;
 
-/// What a commit takes beside its event, at most.
-const HEAD: u64 = 512;
+    /// How many bytes of events.
+    pub(crate) const BYTES: u64 = 64 << 20;
+
+    /// How many events, as the repository's configuration says.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` where it says no number.
+    pub(crate) fn events(repository: &Repository) -> Result<u64, Refusal> {
+        let Some(text) = repository.config_string(KEY)? else {
+            return Ok(EVENTS);
+        };
+        text.parse().map_err(|_| {
+            fault::input(format!("`{KEY}` is `{text}`, which is no number"))
+                .next(format!("git config {KEY} {EVENTS}"))
+        })
+    }
+}
 
 /// One push of a stream: its newest event, and how many events it brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +55,15 @@ impl Stream<'_> {
         newest: CommitId,
         known: Option<CommitId>,
     ) -> Result<Vec<Portion>, Refusal> {
-        let most = self.most_events()?;
+        let most = push_limit::events(self.repository)?;
         let mut verifier = Verifier::new(Order::Backward, Some(&self.id), None);
         let mut found = Vec::new();
         self.walk_on(newest, &mut verifier, |_, event| {
             if Some(event.id()) == known {
                 return Ok(ControlFlow::Break(()));
             }
-            let bytes = u64::try_from(event.message().len()).unwrap_or(u64::MAX);
-            found.push((event.id(), bytes.saturating_add(HEAD)));
+            let bytes = u64::try_from(event.bytes().len()).unwrap_or(u64::MAX);
+            found.push((event.id(), bytes));
             Ok(ControlFlow::Continue(()))
         })?;
         let fault = match known {
@@ -58,17 +75,6 @@ impl Stream<'_> {
         }
         Ok(divide(found.into_iter().rev(), most))
     }
-
-    fn most_events(&self) -> Result<u64, Refusal> {
-        let Some(text) = self.repository.config_string(KEY)? else {
-            return Ok(MOST_EVENTS);
-        };
-        let most = text.parse().ok().filter(|most| *most > 0);
-        most.ok_or_else(|| {
-            fault::input(format!("`{KEY}` is `{text}`, not a number of events"))
-                .next(format!("git config {KEY} {MOST_EVENTS}"))
-        })
-    }
 }
 
 /// Divides events with their sizes, oldest first.
@@ -78,7 +84,7 @@ fn divide(events: impl Iterator<Item = (CommitId, u64)>, most: u64) -> Vec<Porti
     for (commit, size) in events {
         bytes = bytes.saturating_add(size);
         match portions.last_mut() {
-            Some(portion) if portion.events < most && bytes <= MOST_BYTES => {
+            Some(portion) if portion.events < most && bytes <= push_limit::BYTES => {
                 portion.newest = commit;
                 portion.events = portion.events.saturating_add(1);
             }
@@ -111,9 +117,12 @@ mod tests {
         };
         assert_eq!(counts(&[], 3), [0; 0]);
         assert_eq!(counts(&[1; 7], 3), [3, 3, 1]);
-        assert_eq!(counts(&[MOST_BYTES, 1, MOST_BYTES - 1, 1], 9), [1, 2, 1]);
+        assert_eq!(
+            counts(&[push_limit::BYTES, 1, push_limit::BYTES - 1, 1], 9),
+            [1, 2, 1]
+        );
         // One event that is too large goes alone: the boundary says so.
-        assert_eq!(counts(&[1, MOST_BYTES + 1, 1], 9), [1, 1, 1]);
+        assert_eq!(counts(&[1, push_limit::BYTES + 1, 1], 9), [1, 1, 1]);
         let newest = divide((0_u8..4).map(|number| (commit(number), 1)), 3);
         assert_eq!(
             newest.first().map(|portion| portion.newest),

@@ -271,3 +271,27 @@ fn attack_a_push_of_what_is_not_there() {
     let run = raw::push(&world, "a", &[(&zeros, absent, "refs/heads/side")]);
     assert!(!run.stdout.contains("ok refs/heads/side"), "{run:?}");
 }
+
+#[test]
+fn a_long_stream_lands_in_pushes_that_the_boundary_takes() {
+    let world = World::adopted();
+    world.git("server.git", &["config", "permit.maxEventsPerPush", "2"]);
+    let often = world.request("run.often", &json!({}));
+    for _ in 0..5 {
+        world.issue("a", &often);
+    }
+    let report = refused(&world, "a", &["sync"], "GIT_ERROR");
+    assert!(
+        report["details"]["git"]
+            .as_str()
+            .unwrap()
+            .contains("PUSH_TOO_LARGE"),
+        "{report}"
+    );
+    world.git("a", &["config", "permit.maxEventsPerPush", "2"]);
+    let since = world.record().len();
+    let synced = ok(&world, "a", &["sync"]);
+    assert_eq!(synced["streams"][0]["pushed"], 5);
+    assert_eq!(world.record().len(), since + 3);
+    assert_eq!(tip(&world, "server.git"), tip(&world, "a"));
+}
