@@ -19,6 +19,9 @@ pub(crate) enum GuardVerb {
     /// The claims of permits that let pushes through
     #[command(subcommand)]
     Claims(ClaimsVerb),
+    /// What happened to the governed ref while nothing was judged
+    #[command(subcommand)]
+    Gap(GapVerb),
     /// Write the `pre-receive` and `reference-transaction` hooks; never overwrites other ones
     Install,
     /// Show which boundaries are attached, and in which mode
@@ -38,6 +41,22 @@ pub(crate) struct ModeArg {
 pub(crate) enum ClaimsVerb {
     /// Give up the claims that were lost; only permits that are issued afterwards count
     Reset(ResetArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GapVerb {
+    /// Take responsibility for an open gap that no review covers; run on the server by its owner
+    Accept(AcceptArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AcceptArgs {
+    /// The gap, as the denial and `permit guard status` name it
+    #[arg(value_name = "FROM..TO")]
+    pub(crate) range: String,
+    /// Why; it stands in the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]
@@ -115,6 +134,7 @@ impl GuardVerb {
             GuardVerb::Adopt(_) => "guard.adopt",
             GuardVerb::Transaction(_) => "guard.transaction",
             GuardVerb::Claims(ClaimsVerb::Reset(_)) => "guard.claims.reset",
+            GuardVerb::Gap(GapVerb::Accept(_)) => "guard.gap.accept",
             GuardVerb::Install => "guard.install",
             GuardVerb::Status(_) => "guard.status",
             GuardVerb::Report => "guard.report",

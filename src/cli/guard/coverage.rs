@@ -32,7 +32,7 @@ pub(super) const GOVERNANCE: &str = "governance";
 /// A push of the governed ref before the state that judges it.
 pub(super) struct Judge<'p, 's> {
     pub(super) push: &'p Push<'s>,
-    steps: &'p [Step<'s>],
+    pub(super) steps: &'p [Step<'s>],
     adopting: OnceCell<bool>,
     /// Whether a stream says how often a review was used, or a clone judges what has landed, anchor and consumption aside.
     counted: bool,

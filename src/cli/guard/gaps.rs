@@ -13,6 +13,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::{ControlFlow, Range};
 
 use super::push::Push;
+use crate::engine::code::Code;
 use crate::engine::enforce::{Decision, Effective, Gap, Line, Mode};
 
 /// Up to how many refs a stretch of the record is searched for before its lines are read.
@@ -25,11 +26,15 @@ const STEP: u64 = 1 << 16;
 const AROUND: u64 = 1 << 16;
 
 /// The newest line of a ref.
-struct Newest {
+pub(super) struct Newest {
     offset: u64,
-    before: String,
-    left: String,
+    pub(super) before: String,
+    pub(super) left: String,
     mode: Option<Mode>,
+    /// Whether it is a "yes".
+    pub(super) allowed: bool,
+    /// Where the open gap begins that it was about.
+    pub(super) gap: Option<String>,
 }
 
 /// Finds the gaps of the refs that a push touches, in the order of their names; reads back to their newest lines.
@@ -37,35 +42,7 @@ pub(super) fn find(push: &Push<'_>, file: &mut File) -> io::Result<Vec<Gap>> {
     if file.metadata()?.len() == 0 {
         return Ok(Vec::new());
     }
-    let mut newest: BTreeMap<String, Option<Newest>> = push
-        .updates()
-        .map(|update| (update.name.clone(), None))
-        .collect();
-    let mut open = newest.len();
-    backwards(file, |offset, lines| {
-        if open <= FEW && !could_name(lines, newest.keys()) {
-            return ControlFlow::Continue(());
-        }
-        let mut end = lines.len();
-        for line in lines.rsplit(|byte| *byte == b'\n') {
-            let start = end.saturating_sub(line.len());
-            end = start.saturating_sub(1);
-            let Some((subject, found)) = read(line) else {
-                continue;
-            };
-            // Only the newest line of a ref counts: what stood there earlier may have been restored in `off`.
-            if let Some(place @ None) = newest.get_mut(&subject) {
-                let offset = offset.saturating_add(u64::try_from(start).unwrap_or(0));
-                *place = Some(Newest { offset, ..found });
-                open = open.saturating_sub(1);
-            }
-        }
-        if open == 0 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    })?;
+    let newest = newest(file, push.updates().map(|update| update.name.clone()))?;
     let (mut gaps, mut run) = (Vec::new(), None::<Run>);
     for update in push.updates() {
         let [old, _] = update.ids();
@@ -93,6 +70,48 @@ pub(super) fn find(push: &Push<'_>, file: &mut File) -> io::Result<Vec<Gap>> {
     Ok(gaps)
 }
 
+/// Whether a line is a "no", or its run may have denied something else: what it let through may have stayed where it was.
+pub(super) fn may_be_denied(file: &mut File, newest: &Newest) -> io::Result<bool> {
+    Ok(
+        newest.mode.is_some()
+            && (!newest.allowed || run_around(file, newest.offset)?.may_be_denied),
+    )
+}
+
+/// Looks for the newest lines of refs, going back.
+pub(super) fn newest(
+    file: &mut File,
+    names: impl Iterator<Item = String>,
+) -> io::Result<BTreeMap<String, Option<Newest>>> {
+    let mut newest: BTreeMap<String, Option<Newest>> = names.map(|name| (name, None)).collect();
+    let mut open = newest.len();
+    backwards(file, |offset, lines| {
+        if open <= FEW && !could_name(lines, newest.keys()) {
+            return ControlFlow::Continue(());
+        }
+        let mut end = lines.len();
+        for line in lines.rsplit(|byte| *byte == b'\n') {
+            let start = end.saturating_sub(line.len());
+            end = start.saturating_sub(1);
+            let Some((subject, found)) = read(line) else {
+                continue;
+            };
+            // Only the newest line of a ref counts: what stood there earlier may have been restored in `off`.
+            if let Some(place @ None) = newest.get_mut(&subject) {
+                let offset = offset.saturating_add(u64::try_from(start).unwrap_or(0));
+                *place = Some(Newest { offset, ..found });
+                open = open.saturating_sub(1);
+            }
+        }
+        if open == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    Ok(newest)
+}
+
 /// Tells whether a stretch of lines could be about one of a few refs; one whose name JSON would escape always could.
 fn could_name<'n>(lines: &[u8], mut names: impl Iterator<Item = &'n String>) -> bool {
     let plain = |name: &str| {
@@ -104,10 +123,17 @@ fn could_name<'n>(lines: &[u8], mut names: impl Iterator<Item = &'n String>) -> 
     })
 }
 
-/// A ref, where a line found it, and where it left it.
+/// A ref, where a line found it, and where it left it; nothing where the line says nothing of where the ref stood.
 fn read(line: &[u8]) -> Option<(String, Newest)> {
     Some(match Line::parse(line).ok()? {
         Line::Decision(decision) => {
+            if decision.is_uncompared() || decision.reason == Code::Moved.name() {
+                return None;
+            }
+            let gap = decision.gap().map(|gap| {
+                let (from, _) = gap.split_once("..").unwrap_or((gap, ""));
+                from.to_owned()
+            });
             let intent = decision.intent;
             let left = match decision.effective {
                 Effective::Allow => intent.after,
@@ -118,19 +144,39 @@ fn read(line: &[u8]) -> Option<(String, Newest)> {
                 before: intent.before,
                 left,
                 mode: Some(decision.mode),
+                allowed: decision.allow,
+                gap,
             };
             (intent.subject, newest)
         }
-        Line::Gap(gap) => {
-            let newest = Newest {
-                offset: 0,
-                before: gap.from,
-                left: gap.to,
-                mode: None,
-            };
-            (gap.reference, newest)
-        }
+        // Its decisions were cut off.
+        Line::Gap(gap) => (gap.reference, Newest::told(gap.to, Some(gap.from))),
+        Line::Accepted(accepted) => (accepted.reference, Newest::told(accepted.to, None)),
     })
+}
+
+impl Newest {
+    /// Whether a decision let the ref go to where it stands.
+    pub(super) fn landed_at(&self, stands: &str) -> bool {
+        self.mode.is_some() && self.left == stands
+    }
+
+    /// Whether it let a commit through of which nobody said that it landed.
+    pub(super) fn may_wait(&self) -> bool {
+        self.mode.is_some() && self.left != self.before && !self.left.is_empty()
+    }
+
+    /// What a line says of a ref that decides about nothing.
+    fn told(stands: String, gap: Option<String>) -> Self {
+        Self {
+            offset: 0,
+            before: stands.clone(),
+            left: stands,
+            mode: None,
+            allowed: true,
+            gap,
+        }
+    }
 }
 
 /// The decisions around one that are in the order of one run, as far as they were looked at.
@@ -179,12 +225,12 @@ fn beside<'l>(
     for line in lines {
         match Line::parse(line) {
             Ok(Line::Decision(decision)) if key(&decision).cmp(&last) == side => {
-                denied |= decision.effective == Effective::Deny;
+                denied |= !decision.allow;
                 last = key(&decision);
                 let bytes = u64::try_from(line.len()).unwrap_or(u64::MAX);
                 length = length.saturating_add(bytes).saturating_add(1);
             }
-            Ok(Line::Decision(_) | Line::Gap(_)) => return (length, denied),
+            Ok(_) => return (length, denied),
             Err(_) => break,
         }
     }

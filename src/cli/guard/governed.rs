@@ -43,13 +43,21 @@ pub(super) fn judge(push: &Push<'_>, update: &Update) -> Vec<Judged> {
         let what = format!("the governed ref `{}` must not be deleted", update.name);
         return whole(Refusal::new(Code::GovernedRefDeleted, what));
     };
-    match steps(push, CommitId::new(*new.as_bytes())) {
-        Ok(steps) if push.base.is_none() && !brings_governance(&steps) => {
-            whole(push.nothing_governed())
+    let new = CommitId::new(*new.as_bytes());
+    let found = steps(push, new).and_then(|steps| match push.gap.as_ref() {
+        Err(refusal) => Err(refusal.clone()),
+        Ok(Some(gap)) => gap.judge(push, update, new, &steps),
+        Ok(None) if push.base.is_none() && !brings_governance(&steps) => {
+            Err(push.nothing_governed())
         }
-        Ok(steps) => sum(push, update, &steps),
-        Err(refusal) => whole(refusal),
-    }
+        Ok(None) => Ok(sum(
+            push,
+            update,
+            &steps,
+            &coverage::Judge::new(push, &steps),
+        )),
+    });
+    found.unwrap_or_else(whole)
 }
 
 fn brings_governance(steps: &[Step<'_>]) -> bool {
@@ -182,19 +190,30 @@ pub(super) fn utf8(path: &[u8]) -> Result<&str, Refusal> {
     })
 }
 
-fn sum(push: &Push<'_>, update: &Update, steps: &[Step<'_>]) -> Vec<Judged> {
+/// Sums what is found of each class: of content in the push's commits, of all else in those that are judged, which may
+/// begin before the push.
+pub(super) fn sum(
+    push: &Push<'_>,
+    update: &Update,
+    steps: &[Step<'_>],
+    judge: &coverage::Judge<'_, '_>,
+) -> Vec<Judged> {
     let mut sums: BTreeMap<Class, Sum> = BTreeMap::new();
-    let judge = coverage::Judge::new(push, steps);
-    for step in steps {
+    let is_content = |class: &Class| *class == Class::ContentChange;
+    let content = steps.iter().map(|step| (step, true));
+    for (step, content) in content.chain(judge.steps.iter().map(|step| (step, false))) {
         for (class, paths) in &step.changes {
+            if is_content(class) != content {
+                continue;
+            }
             let sum = sums.entry(*class).or_default();
             sum.paths.extend(paths.iter().map(|path| path.name.clone()));
             let refused = |sum: &Sum| {
                 let finding = sum.finding.as_ref();
                 finding.is_some_and(|finding| finding.refusal.is_some())
             };
-            if *class != Class::ContentChange && !refused(sum) {
-                let finding = closed(one(&judge, step, *class, paths));
+            if !content && !refused(sum) {
+                let finding = closed(one(judge, step, *class, paths));
                 sum.finding = Some(in_commit(finding, step.commit));
             }
         }

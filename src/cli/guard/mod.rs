@@ -10,6 +10,7 @@ mod claims;
 mod content;
 mod coverage;
 mod emergency;
+mod gap;
 mod gaps;
 mod governed;
 mod history;
@@ -39,7 +40,7 @@ use std::env;
 use std::io::{self, Read};
 use std::path::Path;
 
-use args::{ClaimsVerb, GuardVerb, ModeArg, ReceiveArgs};
+use args::{ClaimsVerb, GapVerb, GuardVerb, ModeArg, ReceiveArgs};
 use push::{Judged, Push, Update};
 use record::Moves;
 use verdict::Verdicts;
@@ -51,6 +52,7 @@ use super::render::{BAD, DIM, GOOD, WARN, note, paint, safe};
 use super::session::Session;
 use super::trust::Told;
 use super::within;
+use crate::engine::canonical::Value;
 use crate::engine::code::{Class, Code, Refusal};
 use crate::engine::enforce::{Decision, Finding, Intent, Mode};
 
@@ -80,6 +82,7 @@ pub(crate) fn run(global: &Global, verb: &GuardVerb) -> Result<Outcome, Refusal>
         GuardVerb::Claims(ClaimsVerb::Reset(args)) => {
             within(&|session| claims::reset(session, args))
         }
+        GuardVerb::Gap(GapVerb::Accept(args)) => within(&|session| gap::accept(session, args)),
         GuardVerb::Install => within(&install::run),
         GuardVerb::Status(args) => within(&|session| status::run(session, args)),
         GuardVerb::Report => within(&report::run),
@@ -162,7 +165,8 @@ fn unjudged(
     mode: Mode,
     refusal: Refusal,
 ) -> Outcome {
-    let finding = Finding::from(refusal.clone());
+    // What the lines say of the refs was compared with nothing.
+    let finding = Finding::from(refusal.clone()).with(Decision::UNCOMPARED, Value::Bool(false));
     let mut decisions: Vec<Decision> = updates
         .iter()
         .map(|update| Decision::new(push::unjudged(update), &finding, mode))

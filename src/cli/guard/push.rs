@@ -10,6 +10,7 @@ use std::env;
 
 use serde::{Deserialize, Serialize};
 
+use super::gap::{self, OpenGap};
 use super::pusher::Pusher;
 use super::{content, governed, streams};
 use crate::cli::fault;
@@ -47,6 +48,8 @@ pub(super) struct Push<'s> {
     pub(super) enforcement: Result<Option<Enforcement>, Refusal>,
     pub(super) pusher: Pusher,
     updates: BTreeMap<String, Update>,
+    /// What the push stands on of the governed ref, where nobody judged it.
+    pub(super) gap: Result<Option<OpenGap>, Refusal>,
     /// A line of the push whose old value is not the ref's.
     moved: Option<Refusal>,
     new_commits: OnceCell<Result<BTreeSet<CommitId>, Refusal>>,
@@ -179,7 +182,11 @@ impl<'s> Push<'s> {
         let governed = governed_name(session)?;
         let base = session.repository.ref_target(&governed)?;
         let lie = moved(session, &updates)?;
-        Self::new(session, governed, base, updates, lie)
+        let mut push = Self::new(session, governed, base, updates, lie)?;
+        if push.touches(&push.governed) && !push.lies() {
+            push.gap = gap::open(session, &push.enforcement, &push.governed, base);
+        }
+        Ok(push)
     }
 
     /// The push that would move the governed ref, by its name where it lands, over a range.
@@ -204,12 +211,14 @@ impl<'s> Push<'s> {
         updates: Vec<Update>,
         moved: Option<Refusal>,
     ) -> Result<Self, Refusal> {
+        let enforcement = base.map_or(Ok(None), |base| enforcement(session, base));
         let by_name = updates
             .into_iter()
             .map(|update| (update.name.clone(), update));
         Ok(Self {
             state: base.map(|base| session.govern_commit(base)),
-            enforcement: base.map_or(Ok(None), |base| enforcement(session, base)),
+            enforcement,
+            gap: Ok(None),
             base,
             session,
             governed,
@@ -233,6 +242,7 @@ impl<'s> Push<'s> {
             governed: landing_name(session)?,
             pusher: Pusher::default(),
             updates: BTreeMap::new(),
+            gap: Ok(None),
             moved: None,
             new_commits: OnceCell::new(),
             bounds: RefCell::default(),
@@ -317,6 +327,11 @@ impl<'s> Push<'s> {
                 error.into()
             }
         })
+    }
+
+    /// Whether a line of the push says of its ref what is not so.
+    pub(super) fn lies(&self) -> bool {
+        self.moved.is_some()
     }
 
     /// Whether the push also moves a ref.

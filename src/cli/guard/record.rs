@@ -8,8 +8,9 @@ use super::gaps;
 use super::push::{Push, enforcement, governed_name};
 use crate::cli::fault;
 use crate::cli::session::Session;
+use crate::engine::canonical::Fault;
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::{Decision, Enforcement, Gap, Line};
+use crate::engine::enforce::{Accepted, Decision, Enforcement, Gap, Line};
 
 /// Whether what is judged is about to happen in this repository.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,10 +43,14 @@ pub(super) fn append<'d>(
     moves: Moves,
 ) -> Result<Vec<Gap>, Refusal> {
     let path = path(push.session, &push.enforcement);
-    write(&path, decisions, |file| match moves {
-        Moves::Refs => gaps::find(push, file),
-        Moves::Nothing => Ok(Vec::new()),
-    })
+    match moves {
+        Moves::Refs if !push.lies() => write(&path, decisions, |file| gaps::find(push, file)),
+        Moves::Refs => write(&path, decisions, |_| Ok(Vec::new())),
+        Moves::Nothing => {
+            let marked: Vec<_> = decisions.cloned().map(Decision::uncompared).collect();
+            write(&path, marked.iter(), |_| Ok(Vec::new()))
+        }
+    }
 }
 
 /// Appends the decisions about a push that could not be judged, where what landed says, else where a record lies by default.
@@ -61,6 +66,15 @@ pub(super) fn append_unjudged(session: &Session, decisions: &[Decision]) -> Resu
     write(&path, decisions.iter(), |_| Ok(Vec::new())).map(|_| ())
 }
 
+/// Appends that a gap is accepted.
+///
+/// # Errors
+/// As [`append`].
+pub(super) fn append_accepted(path: &Path, accepted: &Accepted) -> Result<(), Refusal> {
+    let mut file = open(path).map_err(|error| fault::io(path, &error))?;
+    put(path, &mut file, std::iter::once(accepted.to_bytes()))
+}
+
 fn write<'d>(
     path: &Path,
     decisions: impl Iterator<Item = &'d Decision>,
@@ -69,21 +83,35 @@ fn write<'d>(
     let failed = |error: io::Error| fault::io(path, &error);
     let mut file = open(path).map_err(failed)?;
     let gaps = gaps(&mut file).map_err(failed)?;
+    let lines = gaps.iter().map(Gap::to_bytes);
+    put(
+        path,
+        &mut file,
+        lines.chain(decisions.map(Decision::to_bytes)),
+    )?;
+    Ok(gaps)
+}
+
+/// Appends lines, durably.
+fn put(
+    path: &Path,
+    file: &mut File,
+    lines: impl Iterator<Item = Result<Vec<u8>, Fault>>,
+) -> Result<(), Refusal> {
+    let failed = |error: io::Error| fault::io(path, &error);
     let mut bytes = Vec::new();
-    if !ends_whole(&mut file).map_err(failed)? {
+    if !ends_whole(file).map_err(failed)? {
         // What a crash cut off stays as it is, on a line of its own.
         bytes.push(b'\n');
     }
-    let lines = gaps.iter().map(Gap::to_bytes);
-    for line in lines.chain(decisions.map(Decision::to_bytes)) {
+    for line in lines {
         let line = line.map_err(|fault| Refusal::new(Code::Internal, fault.to_string()))?;
         bytes.extend(line);
         bytes.push(b'\n');
     }
     file.write_all(&bytes)
         .and_then(|()| file.sync_data())
-        .map_err(failed)?;
-    Ok(gaps)
+        .map_err(failed)
 }
 
 /// Opens the record for the only writer.

@@ -55,6 +55,16 @@ pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
             end(&gap.to)
         ));
     }
+    for gap in sums.accepted() {
+        text.push_str(&format!(
+            "{}  {} from {} to {}: {}\n",
+            paint(WARN, "accepted"),
+            safe(&gap.reference),
+            end(&gap.from),
+            end(&gap.to),
+            safe(&gap.reason)
+        ));
+    }
     let emergencies = match tip {
         Some(tip) => emergency::open(session, tip)?,
         None => Vec::new(),
@@ -75,6 +85,7 @@ pub(super) fn run(session: &Session) -> Result<Outcome, Refusal> {
         .field("record", path.display().to_string())
         .field("sums", rows)
         .field("gaps", sums.gaps())
+        .field("accepted_gaps", sums.accepted())
         .field("emergencies", emergencies)
         .text(text))
 }

@@ -7,12 +7,12 @@ use super::args::ModeArg;
 use super::claims::Claims;
 use super::install::{HOOKS, HookState, folder};
 use super::limits::Limits;
-use super::{mode, push, record};
+use super::{gap, mode, push, record};
 use crate::cli::outcome::Outcome;
-use crate::cli::render::{BAD, DIM, GOOD, paint, safe};
+use crate::cli::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use crate::cli::session::Session;
 use crate::engine::code::Refusal;
-use crate::engine::enforce::{Class, Enforcement};
+use crate::engine::enforce::{Class, Enforcement, Sums};
 
 /// The places where something is judged, and nowhere else.
 const ENTRY_POINTS: [(&str, &str); 4] = [
@@ -39,6 +39,9 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
     let limits = Limits::of(&session.repository)?;
     let claims = Claims::open(session).err();
     let record = record::path(session, &enforcement);
+    let open = gap::open(session, &enforcement, &governed, tip)?;
+    let mut sums = Sums::default();
+    record::read_all(&record, |line| sums.take(line))?;
     let attached = enforcement?;
     let attached = attached
         .as_ref()
@@ -76,6 +79,23 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
         "limits    {} bytes of memory, {} s of processor time, {} s of wall clock\n",
         limits.memory, limits.cpu, limits.wall
     ));
+    if let Some(open) = &open {
+        text.push_str(&format!(
+            "gap       {} {}\n",
+            paint(BAD, "open"),
+            open.range()
+        ));
+    }
+    for gap in sums.accepted() {
+        text.push_str(&format!(
+            "gap       {} {} {}..{}: {}\n",
+            paint(WARN, "accepted"),
+            safe(&gap.reference),
+            gap.from,
+            gap.to,
+            safe(&gap.reason)
+        ));
+    }
     for (boundary, command) in ENTRY_POINTS {
         text.push_str(&format!("entry     {boundary} {command}\n"));
     }
@@ -120,6 +140,8 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
         )
         .field("unbound", UNBOUND)
         .field("record", record.display().to_string())
+        .field("open_gap", open.map(|open| open.to_gap()))
+        .field("accepted_gaps", sums.accepted())
         .field("entry_points", entry_points)
         .field("classes", Class::ALL)
         .field("boundaries", attached)

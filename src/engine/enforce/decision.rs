@@ -205,9 +205,35 @@ impl Decision {
         }
     }
 
+    /// Under which name the context holds the open gap that the decision was about.
+    pub const GAP: &'static str = "gap";
+
+    /// Under which name the context says whether the refs stood where the line says; only a "no" is written.
+    pub const UNCOMPARED: &'static str = "compared";
+
+    /// Whether nobody compared the line with the refs: it says nothing of where one stands.
+    #[must_use]
+    pub fn is_uncompared(&self) -> bool {
+        self.context.get(Self::UNCOMPARED) == Some(&Value::Bool(false))
+    }
+
+    /// Says that nobody compared the line with the refs.
+    #[must_use]
+    pub fn uncompared(mut self) -> Self {
+        self.context.insert(Self::UNCOMPARED, Value::Bool(false));
+        self
+    }
+
+    /// The open gap that the decision was about, as `FROM..TO`.
+    #[must_use]
+    pub fn gap(&self) -> Option<&str> {
+        self.context.get(Self::GAP).and_then(Value::as_str)
+    }
+
     /// The canonical bytes, without a line end: at most 64 KiB, so that whoever reads a record knows how long a line is.
     ///
-    /// Where the context is what makes it longer, a line names the size of the context in place of it.
+    /// Where the context is what makes it longer, a line names the size of the context in place of it, beside what says
+    /// how the line is to be read.
     ///
     /// # Errors
     /// Never: the fields are strings, words and canonical values.
@@ -219,8 +245,14 @@ impl Decision {
         }
         let context = to_bytes(&Value::Object(self.context.clone()));
         let length = i64::try_from(context.len()).unwrap_or(i64::MAX);
+        let mut context = Object::of([("bytes_left_out", Value::from(length))]);
+        for key in [Self::GAP, Self::UNCOMPARED] {
+            if let Some(value) = self.context.get(key) {
+                context.insert(key, value.clone());
+            }
+        }
         let cut = Self {
-            context: Object::of([("bytes_left_out", Value::from(length))]),
+            context,
             ..self.clone()
         };
         canonical::to_value(&cut).map(|value| to_bytes(&value))

@@ -27,5 +27,5 @@ pub use governance::{
 };
 pub use mode::Mode;
 pub use paths::Paths;
-pub use record::{Gap, Line, Sums};
+pub use record::{Accepted, Gap, Line, Sums};
 pub use usage::{ExecRecord, Ran, exec_kind, requested, result};

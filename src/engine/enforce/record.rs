@@ -48,6 +48,50 @@ impl Gap {
     }
 }
 
+/// An open gap that the server's owner took responsibility for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    schema: AcceptedSchema,
+    /// The ref.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// Where the last decision left it.
+    pub from: String,
+    /// Where it was found.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum AcceptedSchema {
+    #[serde(rename = "permit.enforcement_gap_accepted.v1")]
+    V1,
+}
+
+impl Accepted {
+    /// Accepts a gap for a reason.
+    #[must_use]
+    pub fn new(gap: Gap, reason: &str) -> Self {
+        Self {
+            schema: AcceptedSchema::V1,
+            reference: gap.reference,
+            from: gap.from,
+            to: gap.to,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// The canonical bytes, without a line end.
+    ///
+    /// # Errors
+    /// Never: the fields are strings.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
+        canonical::to_value(self).map(|value| to_bytes(&value))
+    }
+}
+
 /// One line of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
@@ -55,6 +99,8 @@ pub enum Line {
     Decision(Box<Decision>),
     /// A gap before the decisions that follow.
     Gap(Gap),
+    /// A gap that was accepted as it is.
+    Accepted(Accepted),
 }
 
 impl Line {
@@ -64,10 +110,12 @@ impl Line {
     /// What is malformed about it, with the JSON path.
     pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
         let value = canonical::parse(bytes)?;
-        if value.at("schema").and_then(Value::as_str) == Some("permit.enforcement_gap.v1") {
-            canonical::from_value(&value).map(Self::Gap)
-        } else {
-            canonical::from_value(&value).map(|decision| Self::Decision(Box::new(decision)))
+        match value.at("schema").and_then(Value::as_str) {
+            Some("permit.enforcement_gap.v1") => canonical::from_value(&value).map(Self::Gap),
+            Some("permit.enforcement_gap_accepted.v1") => {
+                canonical::from_value(&value).map(Self::Accepted)
+            }
+            _ => canonical::from_value(&value).map(|decision| Self::Decision(Box::new(decision))),
         }
     }
 }
@@ -77,6 +125,7 @@ impl Line {
 pub struct Sums {
     counts: BTreeMap<(String, String, String, String), u64>,
     gaps: Vec<Gap>,
+    accepted: Vec<Accepted>,
 }
 
 impl Sums {
@@ -90,6 +139,7 @@ impl Sums {
                 decision.effective.word(),
             ),
             Line::Gap(gap) => self.gaps.push(gap),
+            Line::Accepted(accepted) => self.accepted.push(accepted),
         }
     }
 
@@ -113,5 +163,11 @@ impl Sums {
     #[must_use]
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    /// The gaps that were accepted, in the order in which they were.
+    #[must_use]
+    pub fn accepted(&self) -> &[Accepted] {
+        &self.accepted
     }
 }

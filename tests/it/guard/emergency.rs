@@ -73,6 +73,7 @@ fn an_emergency_is_listed_until_a_later_review_names_it() {
     let run = world.push("a", "off", &["main"]);
     assert_eq!(run.exit, 0, "{run:?}");
     assert_eq!(open(&world), listed);
+    world.accept_gap();
 
     change(&world, "4");
     fs::remove_file(world.path("a").join(&path)).unwrap();

@@ -7,6 +7,7 @@ mod classes;
 mod days;
 mod emergency;
 mod forge;
+mod gaps;
 mod landed;
 mod modes;
 mod offline;

@@ -296,6 +296,15 @@ impl World {
             .collect()
     }
 
+    /// The server's owner takes responsibility for what was pushed in `off`.
+    pub(crate) fn accept_gap(&self) {
+        let open = self.ok("server.git", &["guard", "status"])["open_gap"].clone();
+        let end = |key: &str| open[key].as_str().unwrap().to_owned();
+        let range = format!("{}..{}", end("from"), end("to"));
+        let words = ["guard", "gap", "accept", &range, "--reason", "a test"];
+        self.ok("server.git", &words);
+    }
+
     /// Writes a request for a tool and returns its path.
     pub(crate) fn request(&self, selector: &str, context: &Value) -> String {
         let request = json!({"schema": "permit.request.v1", "actor_id": "agent:codex",
