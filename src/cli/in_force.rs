@@ -4,10 +4,10 @@
 //! (the governance digest), and where every other blob that the decision read is the same at the tip. Whatever acts on a
 //! decision asks [`InForce::check`]; whatever only looks (`eval`, `replay`, `simulate`, `show`) does not.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use super::cache::Cache;
 use super::fault;
 use super::session::{Session, commit_id, sha};
 use super::stream::Stream;
@@ -17,9 +17,6 @@ use crate::engine::digest::{CommitSha, GovernanceDigest};
 use crate::engine::governance::{FILES, HAP, MOST_FILES, POLICIES, governance_digest};
 use crate::git::{self, CommitId, Entry, EntryKind, History, ObjectId, Snapshot};
 
-/// How many digests are remembered.
-const REMEMBERED: usize = 64;
-
 /// Where the folders of governance begin: what is equal there is equal below.
 type Roots = [Option<(u32, ObjectId)>; 2];
 
@@ -28,7 +25,7 @@ pub(crate) struct InForce<'s> {
     session: &'s Session,
     /// Nothing where no ref is governed: then every commit counts.
     tip: Option<Snapshot<'s>>,
-    digests: RefCell<BTreeMap<Roots, GovernanceDigest>>,
+    digests: Cache<Roots, GovernanceDigest>,
 }
 
 impl<'s> InForce<'s> {
@@ -44,7 +41,7 @@ impl<'s> InForce<'s> {
         Ok(Self {
             session,
             tip,
-            digests: RefCell::default(),
+            digests: Cache::default(),
         })
     }
 
@@ -109,15 +106,11 @@ impl<'s> InForce<'s> {
     /// The governance digest of a commit; reads the trees of the folders that count, and no blob.
     fn digest(&self, at: &Snapshot<'_>) -> Result<GovernanceDigest, Refusal> {
         let key = roots(at)?;
-        if let Some(digest) = self.digests.borrow().get(&key) {
-            return Ok(*digest);
+        if let Some(digest) = self.digests.get(&key) {
+            return Ok(digest);
         }
         let digest = governance_digest(&blobs(at)?);
-        let mut digests = self.digests.borrow_mut();
-        if digests.len() >= REMEMBERED {
-            digests.clear();
-        }
-        digests.insert(key, digest);
+        self.digests.keep(key, digest, 0);
         Ok(digest)
     }
 

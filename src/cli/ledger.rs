@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::cache::Cache;
 use super::session::{Governed, MAX_GOVERNED, Session, sha};
 use super::spending::Spending;
 use super::walk::{Facts, Walk};
@@ -23,17 +24,17 @@ use crate::engine::review::{
 use crate::engine::rules::Rules;
 use crate::git::{self, CommitId, EntryKind, ObjectId, Snapshot};
 
-/// How many of each kind are remembered, so that a replay does not read the same bytes again and again.
-const REMEMBERED: usize = 64;
+/// About what an artifact weighs with the table and the manifest around it, in bytes.
+const ENTRY_BYTES: usize = 16 << 10;
 
-/// What was read from the ledger, by what it was read from.
+/// What was read from the ledger, by what it was read from, so that a replay does not read the same bytes again and again.
 #[derive(Default)]
 pub(crate) struct Memory {
-    tables: RefCell<BTreeMap<ObjectId, TableAt>>,
-    files: RefCell<BTreeMap<ObjectId, Found>>,
-    entries: RefCell<BTreeMap<(CommitId, ReviewId), Rc<Entry>>>,
+    tables: Cache<ObjectId, TableAt>,
+    files: Cache<ObjectId, Found>,
+    entries: Cache<(CommitId, ReviewId), Rc<Entry>>,
     /// Walks of a stream back to the anchor of a review.
-    pub(super) walks: RefCell<BTreeMap<(String, Digest), Walk>>,
+    pub(super) walks: Cache<(String, Digest), Walk>,
     /// The attestations that each stream has spent.
     pub(super) spending: RefCell<BTreeMap<String, Spending>>,
 }
@@ -85,15 +86,18 @@ impl Entry {
         id: ReviewId,
     ) -> Result<Option<Rc<Self>>, Refusal> {
         let key = (governed.commit, id);
-        if let Some(entry) = session.ledger.entries.borrow().get(&key) {
-            return Ok(Some(Rc::clone(entry)));
+        if let Some(entry) = session.ledger.entries.get(&key) {
+            return Ok(Some(entry));
         }
         let name = Artifact::file_name_of(id);
         let Some(entry) = Self::read(session, governed, &name)? else {
             return Ok(None);
         };
         let entry = Rc::new(entry);
-        remember(&session.ledger.entries, key, Rc::clone(&entry));
+        session
+            .ledger
+            .entries
+            .keep(key, Rc::clone(&entry), ENTRY_BYTES);
         Ok(Some(entry))
     }
 
@@ -292,20 +296,20 @@ impl TableAt {
             Ok(Some(entry)) => entry,
             Err(error) => return refuse(invalid(error)),
         };
-        if let Some(table) = session.ledger.tables.borrow().get(&entry.id)
+        if let Some(table) = session.ledger.tables.get(&entry.id)
             && matches!(entry.kind, EntryKind::File | EntryKind::Executable)
         {
-            return Ok(table.clone());
+            return Ok(table);
         }
-        let table = match snapshot.file(PRINCIPALS_PATH, MAX_GOVERNED) {
+        let (table, bytes) = match snapshot.file(PRINCIPALS_PATH, MAX_GOVERNED) {
             Ok(Some(blob)) => match Principals::parse(&blob.bytes) {
-                Ok(principals) => Self::Sound(Rc::new(principals)),
-                Err(refusal) => Self::Invalid(refusal),
+                Ok(principals) => (Self::Sound(Rc::new(principals)), blob.bytes.len()),
+                Err(refusal) => (Self::Invalid(refusal), 0),
             },
             Ok(None) => return Ok(Self::Missing),
             Err(error) => return refuse(invalid(error)),
         };
-        remember(&session.ledger.tables, entry.id, table.clone());
+        session.ledger.tables.keep(entry.id, table.clone(), bytes);
         Ok(table)
     }
 
@@ -374,8 +378,8 @@ pub(crate) fn find(
     if !matches!(entry.kind, EntryKind::File | EntryKind::Executable) {
         return Ok(Found::NotAFile);
     }
-    if let Some(found) = session.ledger.files.borrow().get(&entry.id) {
-        return Ok(*found);
+    if let Some(found) = session.ledger.files.get(&entry.id) {
+        return Ok(found);
     }
     let found = match snapshot.blob(entry.id, path, MAX_ARTIFACT) {
         Ok(blob) => Found::File {
@@ -385,14 +389,6 @@ pub(crate) fn find(
         Err(git::Error::TooLarge { .. }) => Found::TooLarge,
         Err(error) => return Err(error.into()),
     };
-    session.ledger.files.borrow_mut().insert(entry.id, found);
+    session.ledger.files.keep(entry.id, found, 0);
     Ok(found)
-}
-
-fn remember<K: Ord, V>(memory: &RefCell<BTreeMap<K, V>>, key: K, value: V) {
-    let mut memory = memory.borrow_mut();
-    if memory.len() >= REMEMBERED {
-        memory.clear();
-    }
-    memory.insert(key, value);
 }

@@ -9,6 +9,7 @@
 
 mod args;
 mod batch;
+mod cache;
 mod checkpoint;
 mod decide;
 mod eval;

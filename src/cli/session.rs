@@ -3,12 +3,12 @@
 mod authority;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::args::{Format, Global};
+use super::cache::Cache;
 use super::fault;
 use super::ledger::Memory;
 use super::outcome::Outcome;
@@ -46,7 +46,7 @@ pub(crate) struct Session {
     /// Whether the authority was asked before anything was decided.
     asked: Cell<bool>,
     /// Policies that were parsed, by the id of their bytes.
-    policies: RefCell<BTreeMap<ObjectId, Rc<Policy>>>,
+    policies: Cache<ObjectId, Rc<Policy>>,
     /// What was read from the review ledger.
     pub(crate) ledger: Memory,
 }
@@ -67,7 +67,7 @@ impl Opener {
             repository: Repository::open_in_thread(&self.git_dir, thread)?,
             format: self.format,
             trust: self.trust.clone(),
-            policies: RefCell::default(),
+            policies: Cache::default(),
             ledger: Memory::default(),
             authority: self.authority.clone(),
             offline: self.offline,
@@ -158,7 +158,7 @@ impl Session {
             asked: Cell::new(false),
             format: global.format,
             trust,
-            policies: RefCell::default(),
+            policies: Cache::default(),
             ledger: Memory::default(),
         })
     }
@@ -347,20 +347,16 @@ impl Session {
 
     /// Reads the one policy document of a commit.
     pub(crate) fn read_policy(&self, snapshot: &Snapshot<'_>) -> Result<Rc<Policy>, Refusal> {
-        const REMEMBERED: usize = 64;
         let (path, entry) = policy_file(snapshot)?;
-        if let Some(policy) = self.policies.borrow().get(&entry.id) {
-            return Ok(Rc::clone(policy));
+        if let Some(policy) = self.policies.get(&entry.id) {
+            return Ok(policy);
         }
         let blob = snapshot
             .blob(entry.id, &path, MAX_GOVERNED)
             .map_err(fault::governed(Code::InvalidPolicy))?;
         let policy = Rc::new(Policy::parse(&blob.bytes)?);
-        let mut policies = self.policies.borrow_mut();
-        if policies.len() >= REMEMBERED {
-            policies.clear();
-        }
-        policies.insert(entry.id, Rc::clone(&policy));
+        self.policies
+            .keep(entry.id, Rc::clone(&policy), blob.bytes.len());
         Ok(policy)
     }
 

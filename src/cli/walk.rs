@@ -78,16 +78,17 @@ impl Facts {
             return Ok(Self::NONE);
         };
         let key = (stream.id.clone(), artifact.message_sha256());
-        let mut walks = session.ledger.walks.borrow_mut();
-        if let Some(walk) = walks.get(&key)
-            && walk.sequence == anchor.sequence
-            && let Some(facts) = walk.seen_from(from)
-        {
+        let known = session.ledger.walks.with(&key, |walk| {
+            let same = walk.sequence == anchor.sequence;
+            same.then(|| walk.seen_from(from)).flatten()
+        });
+        if let Some(facts) = known.flatten() {
             return Ok(facts);
         }
         let walk = Walk::take(session, stream, artifact, from)?;
         let facts = walk.seen_from(from).unwrap_or(Self::NONE);
-        walks.insert(key, walk);
+        let bytes = walk.commits.len().saturating_mul(32);
+        session.ledger.walks.keep(key, walk, bytes);
         Ok(facts)
     }
 }

@@ -145,7 +145,7 @@ const fn digit(byte: u8) -> u8 {
 macro_rules! hash_types {
     ($($(#[$doc:meta])* $name:ident = $size:literal;)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; $size]);
 
         impl $name {
