@@ -20,7 +20,7 @@ use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::{Digest, ReviewId, sha256};
 use crate::engine::enforce::{Changed, Class, Finding, GOVERNANCE_SELECTORS, governance_request};
 use crate::engine::evaluate::{Decision, ReviewNeed, evaluate};
-use crate::engine::policy::ReviewType;
+use crate::engine::policy::{Draft, ReviewType};
 use crate::engine::request::Request;
 use crate::engine::review::{Artifact, Condition, Judgement, NamedAction, permits};
 use crate::engine::rules::Rules;
@@ -83,7 +83,10 @@ impl<'p, 's> Judge<'p, 's> {
     pub(super) fn state(&self, step: &Step<'_>) -> Result<Governed<'s>, Refusal> {
         let commit = match self.push.base {
             Some(base) if !self.is_adopting()? => base,
-            _ => step.commit,
+            _ => {
+                self.adopts(step)?;
+                step.commit
+            }
         };
         self.push.session.govern_commit(commit)
     }
@@ -91,31 +94,39 @@ impl<'p, 's> Judge<'p, 's> {
     /// Judges what one commit changes in the governance folder.
     pub(super) fn governance(&self, step: &Step<'_>, paths: &[Path]) -> Result<Finding, Refusal> {
         let adopting = self.is_adopting()?;
-        let left = self.well_formed(step, adopting)?;
+        let governs = self.well_formed(step, adopting)?;
         let change = plain(step, paths)?;
-        if let Some(left) = left
-            && need(&left, &change)?.is_none()
-        {
+        // Whoever may push could bring in expressions that take long: a policy is compiled once somebody agreed to it.
+        let agreed = if adopting {
+            self.adopts(step)?
+        } else {
+            self.reviewed(step, paths, &change)?
+        };
+        if governs && need(&self.push.session.govern_commit(step.commit)?, &change)?.is_none() {
             return Err(ungoverned(
                 "the commit's policy does not map a governance change to a review",
             ));
         }
-        if adopting {
-            return self.adopts(step);
-        }
+        Ok(agreed)
+    }
+
+    /// Looks for a review that covers what one commit changes.
+    fn reviewed(
+        &self,
+        step: &Step<'s>,
+        paths: &[Path],
+        change: &Request,
+    ) -> Result<Finding, Refusal> {
         let state = self.state(step).map_err(|refusal| {
             unreviewed("the old tip has no policy that could say who reviews this")
                 .detail("policy", refusal.message)
         })?;
-        if need(&state, &change)?.is_none() {
+        if need(&state, change)?.is_none() {
             return Err(ungoverned(
                 "the old tip's policy does not map this change to a review",
             ));
         }
-        let asked = Asked {
-            change: &change,
-            paths,
-        };
+        let asked = Asked { change, paths };
         let mut refused = None;
         for selector in GOVERNANCE_SELECTORS {
             match self.covered(&state, step, &asked, selector) {
@@ -272,26 +283,23 @@ impl<'p, 's> Judge<'p, 's> {
         Ok(left == 0 || spent::uses(self.push, asked, (path, message), left)? >= left)
     }
 
-    /// Refuses a commit whose governed files are malformed; returns what it leaves behind, if that is governed yet.
-    fn well_formed(
-        &self,
-        step: &Step<'_>,
-        adopting: bool,
-    ) -> Result<Option<Governed<'s>>, Refusal> {
+    /// Refuses a commit whose governed files are malformed; tells whether what it leaves behind is governed yet.
+    fn well_formed(&self, step: &Step<'_>, adopting: bool) -> Result<bool, Refusal> {
         let session = self.push.session;
         enforcement(session, step.commit)?;
         if let TableAt::Invalid(refusal) = TableAt::load(session, &step.after)? {
             return Err(refusal);
         }
-        let governed = match session.govern_commit(step.commit) {
-            Ok(governed) => Some(governed),
+        let policy = session.policy_bytes(&step.after);
+        let governed = match policy.and_then(|(_, bytes)| Draft::parse(&bytes)) {
+            Ok(_) => true,
             // Nothing is governed yet, and nothing that would have to be.
             Err(refusal)
                 if refusal.code == Code::PolicyMissing
                     && adopting
                     && step.after.entry(GOVERNANCE)?.is_none() =>
             {
-                None
+                false
             }
             Err(refusal) if refusal.code == Code::PolicyMissing => {
                 return Err(ungoverned("the commit leaves governance without a policy"));

@@ -105,8 +105,8 @@ fn judged(
     let state = judge.state(step)?;
     let change = judge.change_for(&state, id)?.map(|(request, _)| request);
     let request = change.or_else(|| {
-        let governed = judge.push.session.govern_commit(snapshot.commit()).ok()?;
-        crate::cli::review::inquiry::recorded(&governed, artifact.document().request_fingerprint)
+        let wanted = artifact.document().request_fingerprint;
+        crate::cli::review::inquiry::recorded(snapshot, wanted)
     });
     // A record whose request the old tip's policy does not map to a review is none that this review is about.
     let request = request.filter(|request| {

@@ -18,6 +18,7 @@ use crate::engine::evaluate::{Decision, evaluate};
 use crate::engine::request::Request;
 use crate::engine::review::{Document, Expected, Judgement};
 use crate::engine::rules::Rules;
+use crate::git::Snapshot;
 
 /// What became of a review, as a list shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -87,7 +88,7 @@ pub(crate) fn judge_at(
             .request
             .clone()
             .filter(|request| request.fingerprint() == document.request_fingerprint)
-            .or_else(|| recorded(governed, document.request_fingerprint)),
+            .or_else(|| recorded(&governed.snapshot, document.request_fingerprint)),
     };
     let decision = request
         .as_ref()
@@ -123,10 +124,10 @@ pub(crate) fn judge_at(
     Ok(case.judge(&expected, &facts, &action))
 }
 
-/// Looks for a request among the request records of the governed commit; what cannot be read there is no request.
-pub(crate) fn recorded(governed: &Governed<'_>, wanted: Fingerprint) -> Option<Request> {
+/// Looks for a request among the request records of a commit; what cannot be read there is no request.
+pub(crate) fn recorded(snapshot: &Snapshot<'_>, wanted: Fingerprint) -> Option<Request> {
     const FOLDER: &str = "governance/requests";
-    let entries = governed.snapshot.list(FOLDER).ok()?;
+    let entries = snapshot.list(FOLDER).ok()?;
     let names = entries
         .iter()
         .map(|entry| String::from_utf8_lossy(&entry.name));
@@ -134,7 +135,7 @@ pub(crate) fn recorded(governed: &Governed<'_>, wanted: Fingerprint) -> Option<R
         .filter(|name| name.ends_with(".request.json"))
         .find_map(|name| {
             let path = format!("{FOLDER}/{name}");
-            let blob = governed.snapshot.file(&path, MAX_GOVERNED).ok().flatten()?;
+            let blob = snapshot.file(&path, MAX_GOVERNED).ok().flatten()?;
             let (plain, bound) = requests_of(&blob.bytes)?;
             [bound, plain]
                 .into_iter()

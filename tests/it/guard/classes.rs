@@ -187,6 +187,19 @@ fn malformed_governance_is_refused_at_first_adoption_and_under_review() {
 }
 
 #[test]
+fn expressions_that_nobody_agreed_to_are_not_compiled() {
+    let world = World::adopted();
+    let mut costly = policy("2");
+    costly["rules"][2]["match"]["target"] = json!({"regex": "^(a{1000}){1000}$"});
+    world.write("a", POLICY, costly.to_string());
+    world.commit("a", "Expressions that take all the memory there is");
+    // Nothing was said of what the policy holds.
+    world.denied("a", &["main"], "GOVERNANCE_UNREVIEWED");
+    world.review_change("a");
+    world.denied("a", &["main"], "LIMIT_EXCEEDED");
+}
+
+#[test]
 fn the_governed_ref_only_moves_along_its_first_parents() {
     let world = World::adopted();
     world.denied("a", &[":main"], "GOVERNED_REF_DELETED");
