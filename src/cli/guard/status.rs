@@ -5,14 +5,15 @@ use serde_json::json;
 
 use super::args::ModeArg;
 use super::claims::Claims;
+use super::gap::{self, OpenGap};
 use super::install::{HOOKS, HookState, folder};
 use super::limits::Limits;
-use super::{gap, mode, push, record};
+use super::{mode, push, record};
 use crate::cli::outcome::Outcome;
 use crate::cli::render::{BAD, DIM, GOOD, WARN, paint, safe};
 use crate::cli::session::Session;
 use crate::engine::code::Refusal;
-use crate::engine::enforce::{Class, Enforcement, Sums};
+use crate::engine::enforce::{Accepted, Class, Enforcement, Sums};
 
 /// The places where something is judged, and nowhere else.
 const ENTRY_POINTS: [(&str, &str); 4] = [
@@ -79,23 +80,7 @@ pub(super) fn run(session: &Session, args: &ModeArg) -> Result<Outcome, Refusal>
         "limits    {} bytes of memory, {} s of processor time, {} s of wall clock\n",
         limits.memory, limits.cpu, limits.wall
     ));
-    if let Some(open) = &open {
-        text.push_str(&format!(
-            "gap       {} {}\n",
-            paint(BAD, "open"),
-            open.range()
-        ));
-    }
-    for gap in sums.accepted() {
-        text.push_str(&format!(
-            "gap       {} {} {}..{}: {}\n",
-            paint(WARN, "accepted"),
-            safe(&gap.reference),
-            gap.from,
-            gap.to,
-            safe(&gap.reason)
-        ));
-    }
+    text.push_str(&gaps(open.as_ref(), sums.accepted()));
     for (boundary, command) in ENTRY_POINTS {
         text.push_str(&format!("entry     {boundary} {command}\n"));
     }
@@ -167,4 +152,26 @@ fn hooks(session: &Session) -> Result<Vec<Hook>, Refusal> {
         })
     });
     hooks.collect()
+}
+
+fn gaps(open: Option<&OpenGap>, accepted: &[Accepted]) -> String {
+    let mut text = String::new();
+    if let Some(open) = open {
+        text.push_str(&format!(
+            "gap       {} {}\n",
+            paint(BAD, "open"),
+            open.range()
+        ));
+    }
+    for gap in accepted {
+        text.push_str(&format!(
+            "gap       {} {} {}..{}: {}\n",
+            paint(WARN, "accepted"),
+            safe(&gap.reference),
+            gap.from,
+            gap.to,
+            safe(&gap.reason)
+        ));
+    }
+    text
 }
