@@ -334,10 +334,7 @@ impl Session {
     }
 
     /// The path and the bytes of the one policy document of a commit.
-    pub(crate) fn policy_bytes(
-        &self,
-        snapshot: &Snapshot<'_>,
-    ) -> Result<(String, Vec<u8>), Refusal> {
+    pub(crate) fn policy_bytes(snapshot: &Snapshot<'_>) -> Result<(String, Vec<u8>), Refusal> {
         let (path, entry) = policy_file(snapshot)?;
         let blob = snapshot
             .blob(entry.id, &path, MAX_GOVERNED)

@@ -290,7 +290,7 @@ impl<'p, 's> Judge<'p, 's> {
         if let TableAt::Invalid(refusal) = TableAt::load(session, &step.after)? {
             return Err(refusal);
         }
-        let policy = session.policy_bytes(&step.after);
+        let policy = Session::policy_bytes(&step.after);
         let governed = match policy.and_then(|(_, bytes)| Draft::parse(&bytes)) {
             Ok(_) => true,
             // Nothing is governed yet, and nothing that would have to be.

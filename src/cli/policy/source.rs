@@ -50,7 +50,7 @@ impl Source {
         let snapshot = session
             .repository
             .snapshot(session.repository.resolve(rev)?)?;
-        let (path, bytes) = session.policy_bytes(&snapshot)?;
+        let (path, bytes) = Session::policy_bytes(&snapshot)?;
         Ok(Self {
             name: format!("{rev}:{path}"),
             bytes,
