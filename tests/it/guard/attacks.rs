@@ -199,7 +199,8 @@ fn nested(world: &World, mut object: String, kind: &str, depth: usize) -> String
         let mut command = world.command("git", "a");
         command.args(["hash-object", "-t", "tag", "-w", "--stdin"]);
         let made = crate::sandbox::with_input(command, tag.as_bytes());
-        object = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        let made = String::from_utf8(made.stdout).unwrap();
+        made.trim().clone_into(&mut object);
     }
     object
 }
@@ -266,7 +267,8 @@ fn bomb(world: &World, wide: usize, deep: usize, leaf: &str) -> String {
     let mut mode = format!("100644 blob {object}\t{leaf}");
     for _ in 0..deep {
         let (kind, _) = mode.split_once('\t').unwrap();
-        let lines: String = (0..wide).map(|n| format!("{kind}\t{n:05}\n")).collect();
+        let lines: Vec<String> = (0..wide).map(|n| format!("{kind}\t{n:05}\n")).collect();
+        let lines = lines.concat();
         object = make("tree", &lines);
         mode = format!("040000 tree {object}\t{leaf}");
     }

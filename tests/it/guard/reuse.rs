@@ -40,6 +40,9 @@ fn reviewed(world: &World, version: &str) {
     world.pushed("a", &["main"]);
 }
 
+/// Writes an artifact in another form.
+type Form<'a> = &'a dyn Fn(&str) -> String;
+
 #[test]
 fn a_review_does_not_cover_the_same_change_a_second_time() {
     let world = World::adopted();
@@ -200,7 +203,7 @@ fn nor_by_other_files_of_the_message_that_was_signed() {
         }
         format!("{artifact}\n")
     };
-    let forms: [(&dyn Fn(&str) -> String, &str); 5] = [
+    let forms: [(Form<'_>, &str); 5] = [
         (&spread, "INVALID_REVIEW"),
         (&reordered, "INVALID_REVIEW"),
         (&escaped, "INVALID_REVIEW"),

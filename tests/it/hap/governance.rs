@@ -116,6 +116,9 @@ fn plan(sandbox: &Sandbox) -> Value {
     answer.json()["requests"][0].clone()
 }
 
+/// Alters an artifact.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 #[test]
 fn governance_is_agreed_to_by_attesting_to_the_merge_that_changes_it() {
     let sandbox = world();
@@ -286,7 +289,6 @@ fn an_attestation_review_rewritten_after_its_permit_lands_no_other_permit() {
     let event: Value = serde_json::from_str(&event).unwrap();
 
     let path = format!("governance/reviews/{id}.review.json");
-    type Change<'a> = &'a dyn Fn(&mut Value);
     let changes: [Change<'_>; 3] = [
         &|artifact| artifact["reason"] = json!("again"),
         &|artifact| {
