@@ -81,6 +81,57 @@ impl Issuance {
     }
 }
 
+/// Walks from the tip back to the event that issued a permit (or to the checkpoint, if that is older); counts the uses on
+/// the way. Cost grows with the events since then, not with the stream.
+pub(crate) fn look(
+    stream: &Stream<'_>,
+    permit: &Permit,
+    point: Option<&Checkpoint>,
+    at: &At,
+) -> Result<(Issuance, String), Refusal> {
+    let wanted = permit.issued_at_sequence;
+    if point.is_some_and(|point| point.sequence > at.tip.sequence) {
+        let truncated = "the stream ends before the checkpoint";
+        return Err(Refusal::new(Code::ChainTruncated, truncated));
+    }
+    let expectation = point.map(|point| Expectation {
+        sequence: Some(point.sequence),
+        event_hash: point.event_hash,
+    });
+    let last = point.map_or(wanted, |point| wanted.min(point.sequence));
+    let (mut uses, mut reached) = (0_u64, false);
+    let nothing = "the stream holds no event at the permit's sequence";
+    let mut issued = Err(Refusal::new(Code::NotIssued, nothing));
+    let verifier = stream.walk(at.commit, expectation, |event, commit| {
+        uses = uses.saturating_add(u64::from(validity::is_use(permit, event)));
+        if event.sequence == wanted {
+            issued = validity::is_issuance(permit, event).map(|what| (commit, what));
+        }
+        // The event before is looked at too: only it shows that the link is true.
+        reached = event.sequence < last || event.sequence == 0;
+        Ok(if reached {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    verifier
+        .finish_part()
+        .map_err(|fault| stream.broken(&fault))?;
+    if !reached {
+        let cut = "the stream does not go back to its first event";
+        return Err(Refusal::new(Code::ChainTruncated, cut));
+    }
+    let (commit, detail) = issued?;
+    let before = stream.parent_of(commit)?;
+    let issuance = Issuance {
+        commit,
+        before,
+        uses,
+    };
+    Ok((issuance, detail))
+}
+
 /// A permit, the request that it is to be acted on for, and the state that judges them.
 pub(crate) struct Case<'s> {
     session: &'s Session,
@@ -322,51 +373,9 @@ impl<'s> Case<'s> {
         report
     }
 
-    /// Walks from the tip back to the event that issued the permit (or to the checkpoint, if that is older); counts the
-    /// uses on the way. Cost grows with the events since then, not with the stream.
+    /// Finds the event that issued the permit, and its uses since.
     fn look(&self, at: &At) -> Result<(Issuance, String), Refusal> {
-        let wanted = self.permit.issued_at_sequence;
-        let point = self.checkpoint.as_ref();
-        if point.is_some_and(|point| point.sequence > at.tip.sequence) {
-            let truncated = "the stream ends before the checkpoint";
-            return Err(Refusal::new(Code::ChainTruncated, truncated));
-        }
-        let expectation = point.map(|point| Expectation {
-            sequence: Some(point.sequence),
-            event_hash: point.event_hash,
-        });
-        let last = point.map_or(wanted, |point| wanted.min(point.sequence));
-        let (mut uses, mut reached) = (0_u64, false);
-        let nothing = "the stream holds no event at the permit's sequence";
-        let mut issued = Err(Refusal::new(Code::NotIssued, nothing));
-        let verifier = self.stream.walk(at.commit, expectation, |event, commit| {
-            uses = uses.saturating_add(u64::from(validity::is_use(&self.permit, event)));
-            if event.sequence == wanted {
-                issued = validity::is_issuance(&self.permit, event).map(|what| (commit, what));
-            }
-            // The event before is looked at too: only it shows that the link is true.
-            reached = event.sequence < last || event.sequence == 0;
-            Ok(if reached {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        })?;
-        verifier
-            .finish_part()
-            .map_err(|fault| self.stream.broken(&fault))?;
-        if !reached {
-            let cut = "the stream does not go back to its first event";
-            return Err(Refusal::new(Code::ChainTruncated, cut));
-        }
-        let (commit, detail) = issued?;
-        let before = self.stream.parent_of(commit)?;
-        let issuance = Issuance {
-            commit,
-            before,
-            uses,
-        };
-        Ok((issuance, detail))
+        look(&self.stream, &self.permit, self.checkpoint.as_ref(), at)
     }
 
     /// Decides again and derives the permit from its own place, then the event that issued it as `replay` does: under

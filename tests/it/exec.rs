@@ -148,6 +148,135 @@ fn another_program_or_arguments_are_refused_before_the_claim() {
     world.adopt("a");
 }
 
+/// A request for a tool with a target, as text.
+fn asked(world: &World, selector: &str, target: &str, context: &Value) -> String {
+    let request = json!({"schema": "permit.request.v1", "actor_id": "agent:codex",
+        "capability": {"kind": "tool", "selector": selector},
+        "operation": "run", "target": target, "context": context});
+    world.save("request.json", &request)
+}
+
+#[test]
+fn an_allow_to_read_runs_no_shell() {
+    let world = world();
+    let run = |selector: &str, target: &str, context: Value| {
+        let request = asked(&world, selector, target, &context);
+        let permit = world.issue("a", &request);
+        exec(&world, "enforce", &[&permit, "--request", &request])
+    };
+    let refused = [
+        (
+            "fs.read",
+            "workspace/",
+            json!({"argv": ["sh", "-c", "touch ran"]}),
+        ),
+        ("fs.read", "touch ran", json!({"argv": ["touch", "ran"]})),
+        ("shell.exec", "true", json!({"argv": ["touch", "ran"]})),
+        (
+            "shell.exec",
+            "touch ran; true",
+            json!({"argv": ["touch", "ran"]}),
+        ),
+        ("shell.exec", "touch a b", json!({"argv": ["touch", "a b"]})),
+        (
+            "shell.exec",
+            "touch ran",
+            json!({"argv": ["touch", "ran"], "env": {}}),
+        ),
+        (
+            "shell.exec",
+            "touch ran",
+            json!({"argv": ["touch", "ran"], "cwd": ""}),
+        ),
+        (
+            "shell.exec",
+            "touch ran",
+            json!({"argv": ["touch", "ran"], "allowed_paths": []}),
+        ),
+        (
+            "run",
+            "here",
+            json!({"argv": ["touch", "ran"], "env": {"LANG": "C"}}),
+        ),
+        (
+            "run",
+            "here",
+            json!({"argv": ["touch", "ran"], "cwd": "governance"}),
+        ),
+        (
+            "run",
+            "here",
+            json!({"argv": ["touch", "ran"], "allowed_paths": ["src/**"]}),
+        ),
+    ];
+    for (selector, target, context) in refused {
+        let run = run(selector, target, context.clone());
+        assert_eq!(run.exit, 103, "{context}: {run:?}");
+        assert!(run.stderr.contains("[EXEC_NOT_COVERED]"), "{run:?}");
+    }
+    assert!(!world.path("a/ran").exists());
+    assert!(events(&world).iter().all(|(kind, _)| kind != "permit.used"));
+    let honest = run(
+        "shell.exec",
+        "touch ran 'it'\\''s'",
+        json!({"argv": ["touch", "ran", "it's"]}),
+    );
+    assert_eq!(honest.exit, 0, "{honest:?}");
+    assert!(world.path("a/ran").exists() && world.path("a/it's").exists());
+    world.adopt("a");
+}
+
+#[test]
+fn time_is_not_given_and_another_repository_is_no_target() {
+    let world = world();
+    let (permit, request) = permitted(&world, "run", &["touch", "ran"]);
+    let run = exec(
+        &world,
+        "enforce",
+        &[&permit, "--request", &request, "--now", "1"],
+    );
+    assert_eq!(run.exit, 107, "{run:?}");
+    assert!(
+        run.stderr.contains("[INVALID_INPUT]") && run.stderr.contains("--now"),
+        "{run:?}"
+    );
+    world.git("a", &["init", "-q", "../other"]);
+    let run = exec(
+        &world,
+        "enforce",
+        &[&permit, "--request", &request, "--target", "../other"],
+    );
+    assert_eq!(run.exit, 107, "{run:?}");
+    assert!(
+        run.stderr.contains("[INVALID_INPUT]") && run.stderr.contains("--target"),
+        "{run:?}"
+    );
+    assert!(!world.path("other/ran").exists());
+    let run = exec(
+        &world,
+        "enforce",
+        &[&permit, "--request", &request, "--target", "."],
+    );
+    assert_eq!(run.exit, 0, "{run:?}");
+    assert!(world.path("a/ran").exists());
+}
+
+#[test]
+fn a_forged_permit_leaves_nothing_on_the_stream() {
+    let world = world();
+    let (permit, request) = permitted(&world, "run", &["true"]);
+    let mut forged: Value = serde_json::from_slice(&fs::read(&permit).unwrap()).unwrap();
+    forged["decision"] = "warn".into();
+    let forged = world.save("forged.json", &forged);
+    let before = events(&world).len();
+    let run = exec(&world, "enforce", &[&forged, "--request", &request]);
+    assert!(run.exit > 100 && run.stderr.contains("blocked"), "{run:?}");
+    assert_eq!(events(&world).len(), before, "a forged permit is on record");
+    let run = exec(&world, "enforce", &[&permit, "--request", &request]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    world.adopt("a");
+}
+
 #[test]
 fn the_mode_is_the_only_switch() {
     let world = world();

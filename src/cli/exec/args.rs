@@ -13,13 +13,14 @@ pub(crate) struct ExecArgs {
     /// The permit; `-` is standard input
     #[arg(value_name = "PERMIT")]
     pub(crate) permit: PathBuf,
-    /// The request that is carried out; its `context.argv` is what runs
+    /// The request that is carried out; its `context.argv` is what runs. Under `allow` or `warn` it must be a `shell.exec`
+    /// whose target is that command
     #[arg(long, value_name = "FILE")]
     pub(crate) request: Option<PathBuf>,
     /// The execution request that is carried out; its harness is what runs
     #[arg(long, value_name = "ID")]
     pub(crate) execution_request: Option<String>,
-    /// The checkout that it runs in; by default the working directory
+    /// The checkout that it runs in, of the permit's repository or the record's; by default that of the working directory
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) target: PathBuf,
     /// Where the report is written as JSON; by default it is one line on standard error

@@ -12,10 +12,9 @@ mod target;
 use args::ExecArgs;
 use child::Program;
 use ledger::Ledger;
-use target::{Target, not_allowed};
+use target::{Target, checkout, not_allowed};
 
 use super::args::Global;
-use super::files;
 use super::guard::mode;
 use super::hap::{self, Now};
 use super::ledger::Entry;
@@ -24,9 +23,10 @@ use super::render;
 use super::request;
 use super::session::{Act, Governed, Session};
 use super::verify::Case;
+use super::{fault, files};
 use crate::engine::chain::{EventType, SealedEvent};
 use crate::engine::code::{Code, Refusal};
-use crate::engine::enforce::{Mode, Ran, requested};
+use crate::engine::enforce::{Mode, Ran, argv_of, check_covered, requested};
 use crate::engine::execution_request::{BlockedAction, ExecutionRequest, binding};
 use crate::engine::permit::Permit;
 use crate::engine::request::{MAX_REQUEST, Request};
@@ -57,6 +57,13 @@ struct Ended {
 pub(crate) fn run(global: &Global, args: &ExecArgs) -> Outcome {
     let (mode, ended) = match mode(&args.mode) {
         Ok(Mode::Off) => (Mode::Off, off(global, args)),
+        Ok(Mode::Enforce) if args.clock.now.is_some() => {
+            let what = "in `enforce` the time is the system's, and `--now` is not taken";
+            (
+                Mode::Enforce,
+                refused(fault::input(what).next("leave out `--now`")),
+            )
+        }
         Ok(mode) => (mode, guarded(global, args, mode)),
         Err(refusal) => (Mode::Enforce, refused(refusal)),
     };
@@ -124,7 +131,7 @@ fn guarded(global: &Global, args: &ExecArgs, mode: Mode) -> Ended {
         Ok(run) => execute(global, run, &ledger, args),
         Err(refusal) => ledger.deny(global, args, refusal),
     };
-    ended.permit_id = ledger.permit_id.to_string();
+    ended.permit_id = ledger.permit.permit_id.to_string();
     let mut said = Outcome::ok("exec");
     session.say(&mut said);
     session.say_freshness(&mut said);
@@ -189,7 +196,10 @@ fn prepare<'s>(session: &'s Session, args: &ExecArgs, permit: Permit) -> Result<
     }
     let now = || Now::of(&args.clock);
     hap::ttl_in_force(session, case.governed()?, &case.request, &case.permit, now)?;
-    let permitted = argv(args, &case, record.as_ref())?;
+    let permitted = argv(&case, record.as_ref())?;
+    if !args.argv.is_empty() && args.argv != permitted {
+        return Err(mismatch(&permitted, &args.argv));
+    }
     let target = record
         .as_ref()
         .map(|record| Target::open(session, &args.target, record))
@@ -198,7 +208,7 @@ fn prepare<'s>(session: &'s Session, args: &ExecArgs, permit: Permit) -> Result<
         (Some(target), Some(record)) => {
             target.folder(&record.document().harness.working_directory)?
         }
-        _ => args.target.clone(),
+        _ => checkout(session, &args.target)?,
     };
     Ok(Run {
         program: Program::find(&permitted, &folder)?,
@@ -209,36 +219,26 @@ fn prepare<'s>(session: &'s Session, args: &ExecArgs, permit: Permit) -> Result<
     })
 }
 
-/// What runs: the record's harness, or the request's `context.argv`; the command line must say the same.
-fn argv(
-    args: &ExecArgs,
-    case: &Case<'_>,
-    record: Option<&ExecutionRequest>,
-) -> Result<Vec<String>, Refusal> {
-    let mismatch = |what: &str| Refusal::new(Code::ArgvMismatch, what.to_owned());
-    let permitted = match record {
-        Some(record) => record.document().harness.argv.clone(),
-        None => argv_of(&case.request).ok_or_else(|| {
-            mismatch("the request has no `context.argv` that is a list of strings")
-        })?,
-    };
-    if args.argv.is_empty() || args.argv == permitted {
-        return Ok(permitted);
+/// What runs: the record's harness, which people signed, or the request's `context.argv`, where something covers that.
+fn argv(case: &Case<'_>, record: Option<&ExecutionRequest>) -> Result<Vec<String>, Refusal> {
+    if let Some(record) = record {
+        return Ok(record.document().harness.argv.clone());
     }
-    let shown = |argv: &[String]| serde_json::to_string(argv).unwrap_or_default();
-    Err(mismatch("the arguments are not those that were permitted")
-        .detail("permitted", shown(&permitted))
-        .detail("found", shown(&args.argv)))
+    let argv = argv_of(&case.request).ok_or_else(|| {
+        let what = "the request has no `context.argv` that is a list of strings";
+        Refusal::new(Code::ArgvMismatch, what)
+    })?;
+    check_covered(case.permit.decision, &case.request, &argv)?;
+    Ok(argv)
 }
 
-/// The program that a request names in its `context.argv`; nothing where that is no list of strings.
-pub(crate) fn argv_of(request: &Request) -> Option<Vec<String>> {
-    let argv = request.context.get("argv")?.as_array()?;
-    let argv: Option<Vec<String>> = argv
-        .iter()
-        .map(|argument| argument.as_str().map(str::to_owned))
-        .collect();
-    argv.filter(|argv| !argv.is_empty())
+/// Says that the command line names another command than was permitted.
+fn mismatch(permitted: &[String], found: &[String]) -> Refusal {
+    let shown = |argv: &[String]| serde_json::to_string(argv).unwrap_or_default();
+    let what = "the arguments are not those that were permitted";
+    Refusal::new(Code::ArgvMismatch, what)
+        .detail("permitted", shown(permitted))
+        .detail("found", shown(found))
 }
 
 /// Claims, runs and records.

@@ -27,6 +27,26 @@ const WATCHED: [&str; 7] = [
 /// The most offending paths that a message names.
 const SHOWN: usize = 20;
 
+/// The root of a checkout of the repository that permits are recorded in: what no record names runs nowhere else.
+///
+/// # Errors
+/// `INVALID_INPUT` where it is another repository's, or none.
+pub(super) fn checkout(session: &Session, path: &Path) -> Result<PathBuf, Refusal> {
+    let repository = Repository::open(path, None)?;
+    if !is_own(session, &repository) {
+        let what = "the target is no checkout of the repository that the permit is recorded in";
+        return Err(fault::input(what).next("name one with `--target DIR`"));
+    }
+    let root = repository.work_dir().map(Path::to_owned);
+    root.ok_or_else(|| fault::input("the target is a bare repository"))
+}
+
+/// Whether a repository shares its refs with the one that permits are recorded in.
+fn is_own(session: &Session, repository: &Repository) -> bool {
+    let paths = [repository, &session.repository].map(|one| one.common_dir().canonicalize());
+    matches!(paths, [Ok(one), Ok(other)] if one == other)
+}
+
 /// A checkout at the commit that a record names.
 pub(super) struct Target {
     repository: Repository,
@@ -64,8 +84,7 @@ impl Target {
             .detail("found", head.to_string()));
         }
         let globs = record.allowed()?;
-        let same = |one: &Path, other: &Path| matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other);
-        let is_own = same(repository.common_dir(), session.repository.common_dir());
+        let is_own = is_own(session, &repository);
         let target = Self {
             repository,
             root,

@@ -3,7 +3,6 @@
 use super::history::Known;
 use super::is_failure;
 use super::streams::NewEvent;
-use crate::cli::exec::argv_of;
 use crate::cli::request::load;
 use crate::cli::stream::At;
 use crate::cli::verify::Case;
@@ -11,7 +10,7 @@ use crate::engine::canonical::Value;
 use crate::engine::chain::{EventType, SealedEvent};
 use crate::engine::code::{Code, Refusal};
 use crate::engine::digest::CommitSha;
-use crate::engine::enforce::{ExecRecord, Mode, exec_kind, requested};
+use crate::engine::enforce::{ExecRecord, Mode, argv_of, exec_kind, requested};
 use crate::engine::execution_request::binding;
 use crate::engine::permit::Permit;
 use crate::engine::request::Request;

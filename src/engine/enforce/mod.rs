@@ -9,6 +9,7 @@
 
 mod attachment;
 mod class;
+mod covered;
 mod decision;
 mod globs;
 mod governance;
@@ -19,6 +20,7 @@ mod usage;
 
 pub use attachment::{Attached, Attachment, Document, Enforcement, Touched};
 pub use class::{Change, Class, RefPlace, class_of, ref_place};
+pub use covered::{argv_of, check_covered, words};
 pub use decision::{Boundary, Decision, Effective, Finding, Intent};
 pub use globs::{Globs, InvalidGlob, path_fault};
 pub use governance::{

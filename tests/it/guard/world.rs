@@ -53,6 +53,12 @@ pub(crate) fn policy(version: &str) -> Value {
         }
         rule
     };
+    // A command that is the request's own target; the operation says which of the rules.
+    let shell = |id: &str, effect: &str, index: u32, operation: &str, mode: &str| {
+        let mut rule = with(rule(id, effect, index, "shell.exec"), mode, 50, None);
+        rule["match"]["operation"] = json!({"exact": operation});
+        rule
+    };
     json!({
         "schema": "permit.policy.v1", "policy_id": "acme", "policy_version": version,
         "interpretation_authority": "supervisor", "supervisor_id": "supervisor:acme",
@@ -67,7 +73,11 @@ pub(crate) fn policy(version: &str) -> Value {
             with(rule("run", "allow", 2, "run"), "one_shot", 50, None),
             with(rule("run-often", "allow", 3, "run.often"), "bounded", 50, None),
             with(rule("run-warn", "warn", 4, "run.warn"), "one_shot", 50, None),
-            with(rule("ship", "review", 5, "ship"), "one_shot", 50, Some("governance")),
+            with(rule("read", "allow", 5, "fs.read"), "one_shot", 50, None),
+            shell("shell", "allow", 6, "run", "one_shot"),
+            shell("shell-often", "allow", 7, "run.often", "bounded"),
+            shell("shell-warn", "warn", 8, "run.warn", "one_shot"),
+            with(rule("ship", "review", 9, "ship"), "one_shot", 50, Some("governance")),
         ]
     })
 }
@@ -307,9 +317,14 @@ impl World {
 
     /// Writes a request for a tool and returns its path.
     pub(crate) fn request(&self, selector: &str, context: &Value) -> String {
+        let argv: Option<Vec<String>> = serde_json::from_value(context["argv"].clone()).ok();
+        let (tool, operation, target) = match &argv {
+            Some(argv) => ("shell.exec", selector, permit::engine::enforce::words(argv)),
+            None => (selector, "execute", "here".to_owned()),
+        };
         let request = json!({"schema": "permit.request.v1", "actor_id": "agent:codex",
-            "capability": {"kind": "tool", "selector": selector},
-            "operation": "execute", "target": "here", "context": context});
+            "capability": {"kind": "tool", "selector": tool},
+            "operation": operation, "target": target, "context": context});
         self.save("request.json", &request)
     }
 
