@@ -38,6 +38,7 @@ mod races;
 mod readme;
 mod replay;
 mod requests;
+mod results;
 mod reviews;
 mod sizes;
 mod stream;
